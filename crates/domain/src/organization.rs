@@ -1,0 +1,67 @@
+//! Organizations: the owners of metadata.
+
+use std::{fmt, sync::Arc};
+
+use crate::{Details, Timestamp};
+
+/// An organization's id: any non-empty text. Compared byte for byte.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OrganizationId(Arc<str>);
+
+/// The text is empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an organization id must not be empty")]
+pub struct InvalidOrganizationId;
+
+impl OrganizationId {
+    /// # Errors
+    /// [`InvalidOrganizationId`] if `id` is empty.
+    pub fn new(id: &str) -> Result<Self, InvalidOrganizationId> {
+        if id.is_empty() { Err(InvalidOrganizationId) } else { Ok(Self(id.into())) }
+    }
+
+    /// The id's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for OrganizationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for OrganizationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.0, f)
+    }
+}
+
+/// Where an organization is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OrganizationState {
+    /// In use.
+    Active,
+    /// Switched off for logins; its metadata is read and written as ever (contract 3).
+    Inactive,
+    /// Gone for good: its metadata is invisible, its users' tokens are void.
+    Removed,
+}
+
+/// One organization as a store knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Organization {
+    /// Its id.
+    pub id: OrganizationId,
+    /// Its name, for people.
+    pub name: String,
+    /// Its state.
+    pub state: OrganizationState,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// The number of its last event of any kind: 1 after its creation.
+    pub sequence: u64,
+    /// Its last metadata event; its creation until there is one. A bulk set that changes nothing answers with it.
+    pub last_metadata_event: Details,
+}

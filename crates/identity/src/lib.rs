@@ -1,0 +1,1 @@
+//! Bearer token to caller; the directory of users, tokens and memberships

@@ -1,0 +1,25 @@
+//! What a store can refuse, and how it fails.
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The organization is absent, or removed.
+    #[error("no such organization")]
+    OrganizationNotFound,
+    /// A key that was to be removed is absent.
+    #[error("change {index} removes a key that is absent")]
+    KeyAbsent {
+        /// The place of the change in the call's list, from 0.
+        index: usize,
+    },
+    /// The store cannot answer. The outcome of a write is open, but it is all or nothing.
+    #[error("store unavailable: {0}")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl StoreError {
+    /// [`StoreError::Unavailable`], for a reason.
+    pub fn unavailable(reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Unavailable(reason.into())
+    }
+}

@@ -1,0 +1,2 @@
+//! metagate
+fn main() {}
