@@ -1,0 +1,173 @@
+//! gRPC's envelopes: a flag, a length, a message (gRPC over HTTP/2, "Length-Prefixed-Message"), plain or in base64.
+
+use std::io::Read;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::{Buf, Bytes};
+use domain::{Code, Error};
+use flate2::read::GzDecoder;
+use http::HeaderMap;
+
+use super::limits;
+
+/// Flag and length.
+pub const HEADER_BYTES: usize = 5;
+
+/// A gRPC-Web client's trailers; no message.
+const FLAG_TRAILERS: u8 = 0x80;
+
+/// How messages of a request may be compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all.
+    Identity,
+    /// With gzip.
+    Gzip,
+}
+
+impl Compression {
+    /// What the header `name` declares.
+    ///
+    /// # Errors
+    /// `Unimplemented` for anything but `identity` and `gzip`.
+    pub fn declared(headers: &HeaderMap, name: &str) -> Result<Self, Error> {
+        match headers.get(name).map_or(&b""[..], |value| value.as_bytes()) {
+            b"" | b"identity" => Ok(Self::Identity),
+            b"gzip" => Ok(Self::Gzip),
+            other => Err(Error::protocol(
+                Code::Unimplemented,
+                format!("grpc: Decompressor is not installed for grpc-encoding {:?}", String::from_utf8_lossy(other)),
+            )),
+        }
+    }
+}
+
+/// The one message in the body of a unary call (departure D11).
+///
+/// # Errors
+/// `Unimplemented` if there is none or a second; `Internal` for a truncated one, an unknown flag or what cannot be
+/// decompressed; `ResourceExhausted` if it is larger than `bytes_max`, also after decompression.
+pub fn only_message(mut body: Bytes, compression: Compression, bytes_max: usize) -> Result<Bytes, Error> {
+    let internal = |text: &str| Error::protocol(Code::Internal, text);
+    if body.is_empty() {
+        return Err(Error::protocol(Code::Unimplemented, "a unary call takes one message; there is none"));
+    }
+    let (flag, length) = header(&body).ok_or_else(|| internal("the message's envelope is truncated"))?;
+    if flag & FLAG_TRAILERS != 0 {
+        return Err(Error::protocol(Code::Unimplemented, "a unary call takes one message; there is none"));
+    }
+    if flag > 1 {
+        return Err(internal("the message's envelope has an unknown flag"));
+    }
+    if length > bytes_max {
+        return Err(limits::message_too_large(length, bytes_max));
+    }
+    if body.len() - HEADER_BYTES < length {
+        return Err(internal("the message is truncated"));
+    }
+    body.advance(HEADER_BYTES);
+    let message = body.split_to(length);
+    // Only a gRPC-Web client's trailers may follow.
+    if header(&body).is_some_and(|(flag, _)| flag & FLAG_TRAILERS == 0) || (1..HEADER_BYTES).contains(&body.len()) {
+        return Err(Error::protocol(Code::Unimplemented, "a unary call takes one message; there is more"));
+    }
+    match (flag, compression) {
+        (0, _) => Ok(message),
+        (_, Compression::Identity) => Err(internal("the message is compressed, but no encoding is declared")),
+        (_, Compression::Gzip) => {
+            gunzip(&message, bytes_max)?.map_err(|error| internal(&format!("the message is no valid gzip: {error}")))
+        }
+    }
+}
+
+fn header(body: &Bytes) -> Option<(u8, usize)> {
+    let (flag, rest) = body.split_first()?;
+    let length = u32::from_be_bytes(*rest.first_chunk::<4>()?);
+    Some((*flag, usize::try_from(length).ok()?))
+}
+
+/// Decompresses at most `bytes_max`: a small bomb must not become a large buffer.
+///
+/// # Errors
+/// The outer one is `ResourceExhausted` if there is more; the inner one says why it is no gzip.
+pub fn gunzip(compressed: &[u8], bytes_max: usize) -> Result<std::io::Result<Bytes>, Error> {
+    let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX);
+    let mut message = Vec::new();
+    let read = GzDecoder::new(compressed).take(limit.saturating_add(1)).read_to_end(&mut message);
+    if message.len() > bytes_max {
+        return Err(limits::message_too_large(message.len(), bytes_max));
+    }
+    Ok(read.map(|_| message.into()))
+}
+
+/// Decodes the base64 of gRPC-Web text: any number of padded pieces, one after the other.
+///
+/// # Errors
+/// `InvalidArgument` if it is not base64.
+pub fn decode_text(text: &[u8]) -> Result<Bytes, Error> {
+    let mut binary = Vec::with_capacity(text.len() / 4 * 3 + 3);
+    let mut rest = text.trim_ascii();
+    while !rest.is_empty() {
+        // A piece ends with its padding; where there is none, it is the last.
+        let padding = rest.iter().position(|&b| b == b'=').unwrap_or(rest.len());
+        let end = padding + rest[padding..].iter().take_while(|&&b| b == b'=').count();
+        let (piece, after) = rest.split_at(end);
+        STANDARD.decode_vec(piece, &mut binary).map_err(|error| {
+            let at = text.len() - rest.len();
+            Error::protocol(Code::InvalidArgument, format!("invalid base64 in the piece from byte {at} on: {error}"))
+        })?;
+        rest = after;
+    }
+    Ok(binary.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn envelope(flag: u8, message: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![flag];
+        bytes.extend_from_slice(&u32::try_from(message.len()).unwrap().to_be_bytes());
+        bytes.extend_from_slice(message);
+        bytes
+    }
+
+    #[test]
+    fn the_only_message_of_a_body() {
+        let code = |body: Vec<u8>| match only_message(body.into(), Compression::Identity, 4) {
+            Ok(message) => Ok(message.to_vec()),
+            Err(Error::Protocol { code, .. }) => Err(code),
+            Err(other) => panic!("{other}"),
+        };
+        let one = envelope(0, b"abcd");
+        for cut in 1..one.len() {
+            assert_eq!(code(one[..cut].to_vec()), Err(Code::Internal), "cut after {cut}");
+        }
+        assert_eq!(code(one.clone()), Ok(b"abcd".to_vec()));
+        assert_eq!(code(Vec::new()), Err(Code::Unimplemented));
+        assert_eq!(code(envelope(0, b"")), Ok(Vec::new()));
+        assert_eq!(code(envelope(0, b"abcde")), Err(Code::ResourceExhausted));
+        assert_eq!(code(envelope(1, b"abcd")), Err(Code::Internal));
+        assert_eq!(code(envelope(2, b"abcd")), Err(Code::Internal));
+        assert_eq!(code(envelope(0x80, b"")), Err(Code::Unimplemented));
+        assert_eq!(code([one.clone(), one.clone()].concat()), Err(Code::Unimplemented));
+        assert_eq!(code([one.clone(), envelope(0x80, b"a: b\r\n")].concat()), Ok(b"abcd".to_vec()));
+        assert_eq!(code([one, b"x".to_vec()].concat()), Err(Code::Unimplemented));
+    }
+
+    #[test]
+    fn text_in_pieces() {
+        for (text, want) in [
+            ("", Some("")),
+            ("YWJj", Some("abc")),
+            ("YQ==Yg==YWJj", Some("ababc")),
+            ("YWI=\n", Some("ab")),
+            ("YQ", None),
+            ("YQ=", None),
+            ("Y!==", None),
+            ("=", None),
+        ] {
+            assert_eq!(decode_text(text.as_bytes()).ok(), want.map(Bytes::from), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! One RPC as the front door sees it: a row of the table that is generated from the proto, and the one way in which
+//! every encoding calls it.
+
+use std::{future::Future, marker::PhantomData, pin::Pin, sync::Arc};
+
+use async_trait::async_trait;
+use bytes::{BufMut, Bytes};
+use domain::{Code, Error, Language, OrganizationId, Permission, Status};
+use identity::Caller;
+use prost::Message;
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::head::Head;
+
+/// Who may call an RPC: its auth option in the proto.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody, without a token.
+    Anybody,
+    /// Whoever has a token; the rest is decided inside the call.
+    Authenticated,
+    /// Whoever has this permission in the organization that the call is for.
+    Permission(Permission),
+}
+
+/// A REST binding of an RPC.
+#[derive(Clone, Debug)]
+pub struct Binding {
+    /// `GET`, `POST`, ….
+    pub http_method: http::Method,
+    /// The whole path, with `{field}` for a segment that is bound.
+    pub template: &'static str,
+    /// Whether the message comes from the body; else it comes from the path and the query alone.
+    pub takes_body: bool,
+}
+
+/// What the proto says of an RPC.
+#[derive(Debug)]
+pub struct Description {
+    /// The full name of its service.
+    pub service: &'static str,
+    /// Its name.
+    pub method: &'static str,
+    /// `/<service>/<method>`.
+    pub path: &'static str,
+    /// Who may call it.
+    pub access: Access,
+    /// The largest request message, in bytes of protobuf.
+    pub message_bytes_max: usize,
+    /// What a message that cannot be decoded is called over gRPC and gRPC-Web (departure D22).
+    pub malformed: Code,
+    /// Its REST bindings.
+    pub bindings: &'static [Binding],
+}
+
+/// What a call knows besides its message.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Who calls; `None` only where [`Access::Anybody`] may.
+    pub caller: Option<Caller>,
+    /// The organization of the call: `x-zitadel-orgid`, else the caller's own.
+    pub organization: Option<OrganizationId>,
+    /// The language of error texts.
+    pub language: Language,
+    /// When the caller stops waiting.
+    pub deadline: super::deadline::Deadline,
+}
+
+/// Decides whether a call may go on, before its message is looked at.
+#[async_trait]
+pub trait Admission: Send + Sync + 'static {
+    /// Instance, caller, organization, permission, in this order (contract 2.1).
+    ///
+    /// # Errors
+    /// The first that fails.
+    async fn admit(&self, access: Access, head: &Head) -> Result<Call, Error>;
+}
+
+/// Rules of a message that the proto declares.
+pub trait Validate {
+    /// # Errors
+    /// The first rule that is broken, in the words of contract 2.2.
+    fn validate(&self) -> Result<(), String>;
+}
+
+/// Fields of a message that a URL can set.
+pub trait Bind {
+    /// Sets the field of this proto or JSON name; a repeated one gets one more element; an unknown one is ignored.
+    fn bind(&mut self, field: &str, value: String);
+}
+
+/// A request message as it came.
+#[derive(Debug)]
+pub struct Input {
+    /// How `payload` is encoded.
+    pub codec: Codec,
+    /// The message; decompressed and without envelope.
+    pub payload: Bytes,
+    /// Fields from the URL's path; they replace the message's.
+    pub path: Vec<(String, String)>,
+    /// Fields from the URL's query, for bindings without a body.
+    pub query: Vec<(String, String)>,
+}
+
+/// How a message is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Codec {
+    /// protobuf, and the code for what is not.
+    Proto {
+        /// [`Description::malformed`], or `InvalidArgument` over Connect.
+        malformed: Code,
+    },
+    /// proto3 JSON.
+    Json(protojson::Envelope),
+}
+
+/// A response message that can be written in every codec.
+pub trait Reply: Send {
+    /// Its size in protobuf, in bytes.
+    fn proto_len(&self) -> usize;
+    /// Writes it as protobuf.
+    fn write_proto(&self, out: &mut dyn BufMut);
+    /// Writes it as proto3 JSON.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if the message has no JSON form, such as a time out of range.
+    fn to_json(&self) -> Result<Vec<u8>, Error>;
+}
+
+struct Encodable<M>(M);
+
+impl<M: Message + Serialize> Reply for Encodable<M> {
+    fn proto_len(&self) -> usize {
+        self.0.encoded_len()
+    }
+
+    fn write_proto(&self, mut out: &mut dyn BufMut) {
+        self.0.encode_raw(&mut out);
+    }
+
+    fn to_json(&self) -> Result<Vec<u8>, Error> {
+        protojson::to_vec(&self.0).map_err(|error| Error::Internal { cause: error.to_string() })
+    }
+}
+
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+trait Handler: Send + Sync {
+    fn call<'a>(
+        &'a self,
+        description: &'a Description,
+        admission: &'a dyn Admission,
+        head: &'a Head,
+        input: Input,
+    ) -> BoxFuture<'a, Result<Box<dyn Reply>, Status>>;
+}
+
+/// An RPC: what the proto says of it, and the method that answers it.
+#[derive(Clone)]
+pub struct Rpc {
+    description: Arc<Description>,
+    handler: Arc<dyn Handler>,
+}
+
+impl std::ops::Deref for Rpc {
+    type Target = Description;
+
+    fn deref(&self) -> &Description {
+        &self.description
+    }
+}
+
+impl Rpc {
+    /// An RPC that `method` answers.
+    pub fn new<Q, P, F, Fut>(description: Description, method: F) -> Self
+    where
+        Q: Message + Default + DeserializeOwned + Validate + Bind + 'static,
+        P: Message + Serialize + 'static,
+        F: Fn(Call, Q) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<P, Error>> + Send + 'static,
+    {
+        let handler = Method { method, message: PhantomData::<fn(Q) -> P> };
+        Self { description: Arc::new(description), handler: Arc::new(handler) }
+    }
+
+    /// The whole way of a call, the same for every encoding: deadline, decoding, size, fields of the URL, admission,
+    /// validation, the method.
+    ///
+    /// # Errors
+    /// Whatever fails first, in the caller's language.
+    pub async fn call(&self, admission: &dyn Admission, head: &Head, input: Input) -> Result<Box<dyn Reply>, Status> {
+        head.record.rpc(self.path);
+        self.handler.call(&self.description, admission, head, input).await
+    }
+}
+
+struct Method<F, M> {
+    method: F,
+    message: PhantomData<M>,
+}
+
+impl<Q, P, F, Fut> Handler for Method<F, fn(Q) -> P>
+where
+    Q: Message + Default + DeserializeOwned + Validate + Bind + 'static,
+    P: Message + Serialize + 'static,
+    F: Fn(Call, Q) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<P, Error>> + Send + 'static,
+{
+    fn call<'a>(
+        &'a self,
+        description: &'a Description,
+        admission: &'a dyn Admission,
+        head: &'a Head,
+        input: Input,
+    ) -> BoxFuture<'a, Result<Box<dyn Reply>, Status>> {
+        Box::pin(async move {
+            let mut language = head.language();
+            let answer = async {
+                // A timer may tick late; the clock decides.
+                head.deadline.check()?;
+                let mut message: Q = decode(description, &input)?;
+                for (field, value) in input.query.into_iter().chain(input.path) {
+                    message.bind(&field, value);
+                }
+                let call = admission.admit(description.access, head).await?;
+                language = call.language;
+                message.validate().map_err(Error::Invalid)?;
+                head.deadline.check()?;
+                let reply = (self.method)(call, message).await?;
+                head.deadline.check()?;
+                Ok(Box::new(Encodable(reply)) as Box<dyn Reply>)
+            };
+            answer.await.map_err(|error: Error| {
+                if let Error::Unavailable { cause } | Error::Internal { cause } = &error {
+                    tracing::error!(cause, rpc = description.path, "a call failed");
+                }
+                error.to_status(language)
+            })
+        })
+    }
+}
+
+fn decode<Q: Message + Default + DeserializeOwned>(description: &Description, input: &Input) -> Result<Q, Error> {
+    match input.codec {
+        Codec::Proto { malformed } => Q::decode(input.payload.clone())
+            .map_err(|error| Error::protocol(malformed, format!("proto: cannot decode the message: {error}"))),
+        Codec::Json(envelope) => {
+            let message: Q = protojson::from_slice(&input.payload, envelope)
+                .map_err(|error| Error::protocol(Code::InvalidArgument, error.to_string()))?;
+            // JSON may be long and say little: what counts is the message (departure D12).
+            if input.payload.len() > description.message_bytes_max {
+                let size = message.encoded_len();
+                if size > description.message_bytes_max {
+                    return Err(super::limits::message_too_large(size, description.message_bytes_max));
+                }
+            }
+            Ok(message)
+        }
+    }
+}
