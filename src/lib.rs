@@ -1,1 +1,13 @@
-//! metagate
+//! metagate: ZITADEL's organization-metadata API on one port, in every encoding its clients speak.
+//!
+//! [`front`] turns bytes into calls and answers into bytes, for any services; [`api`] is the services; [`serve`] puts
+//! them together with a store and a directory.
+
+// Generated code names this crate by its name, wherever it is included.
+extern crate self as metagate;
+
+pub mod api;
+pub mod config;
+pub mod front;
+pub mod logging;
+pub mod serve;

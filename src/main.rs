@@ -1,2 +1,55 @@
-//! metagate
-fn main() {}
+//! The `metagate` command.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use metagate::{
+    config::{Config, Flags},
+    logging, serve,
+};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// ZITADEL's organization-metadata API on one port, in every encoding its clients speak: REST/JSON, gRPC, gRPC-Web
+/// (binary and text) and Connect.
+///
+/// Without a command, `serve` with its defaults: a durable store and a development directory in ./metagate-data, and
+/// lines to paste on stdout.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the API until SIGTERM or SIGINT.
+    ///
+    /// Each setting can be given as a flag, as an environment variable or in a TOML file; a flag counts before the
+    /// environment, the environment before the file, the file before the default.
+    Serve(Flags),
+}
+
+fn main() -> ExitCode {
+    let flags = match Cli::parse().command {
+        Some(Command::Serve(flags)) => flags,
+        None => Flags::default(),
+    };
+    match start(flags) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("metagate: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(flags: Flags) -> Result<(), Box<dyn std::error::Error>> {
+    let config = Config::load(flags)?;
+    logging::start(config.log_format, config.log_level);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve::run(config))?;
+    Ok(())
+}

@@ -17,7 +17,7 @@ impl Deadline {
     ///
     /// # Errors
     /// `InvalidArgument` for a value that is not of the header's form.
-    pub fn of(headers: &HeaderMap, encoding: &Encoding, start: Instant) -> Result<Self, Error> {
+    pub fn of(headers: &HeaderMap, encoding: Encoding, start: Instant) -> Result<Self, Error> {
         let (name, parse): (_, fn(&str) -> Option<Duration>) = match encoding {
             Encoding::Connect(_) => ("connect-timeout-ms", parse_connect_timeout),
             _ => ("grpc-timeout", parse_grpc_timeout),

@@ -56,6 +56,15 @@ impl Encoding {
         None
     }
 
+    /// The media type of an answer with a body.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Rest | Self::Connect(ConnectCodec::Json) => "application/json",
+            Self::Connect(ConnectCodec::Proto) => "application/proto",
+            Self::Grpc(media_type) | Self::Web(media_type) | Self::WebText(media_type) => media_type,
+        }
+    }
+
     /// The name in logs.
     pub fn name(self) -> &'static str {
         match self {

@@ -13,8 +13,8 @@ use super::limits;
 /// Flag and length.
 pub const HEADER_BYTES: usize = 5;
 
-/// A gRPC-Web client's trailers; no message.
-const FLAG_TRAILERS: u8 = 0x80;
+/// gRPC-Web's trailers; no message.
+pub const FLAG_TRAILERS: u8 = 0x80;
 
 /// How messages of a request may be compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,12 +26,12 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// What the header `name` declares.
+    /// What `grpc-encoding` declares.
     ///
     /// # Errors
     /// `Unimplemented` for anything but `identity` and `gzip`.
-    pub fn declared(headers: &HeaderMap, name: &str) -> Result<Self, Error> {
-        match headers.get(name).map_or(&b""[..], |value| value.as_bytes()) {
+    pub fn declared(headers: &HeaderMap) -> Result<Self, Error> {
+        match headers.get("grpc-encoding").map_or(&b""[..], |value| value.as_bytes()) {
             b"" | b"identity" => Ok(Self::Identity),
             b"gzip" => Ok(Self::Gzip),
             other => Err(Error::protocol(
@@ -42,23 +42,29 @@ impl Compression {
     }
 }
 
-/// The one message in the body of a unary call (departure D11).
+/// The one message in the body of a unary call (departure D11). `declared` is what its compression may be.
 ///
 /// # Errors
 /// `Unimplemented` if there is none or a second; `Internal` for a truncated one, an unknown flag or what cannot be
-/// decompressed; `ResourceExhausted` if it is larger than `bytes_max`, also after decompression.
-pub fn only_message(mut body: Bytes, compression: Compression, bytes_max: usize) -> Result<Bytes, Error> {
+/// decompressed; `ResourceExhausted` if it is larger than `bytes_max`, also after decompression; that of `declared`.
+pub fn only_message(
+    mut body: Bytes,
+    declared: Result<Compression, Error>,
+    bytes_max: usize,
+) -> Result<Bytes, Error> {
     let internal = |text: &str| Error::protocol(Code::Internal, text);
+    let none = || Error::protocol(Code::Unimplemented, "a unary call takes one message; there is none");
     if body.is_empty() {
-        return Err(Error::protocol(Code::Unimplemented, "a unary call takes one message; there is none"));
+        return Err(none());
     }
     let (flag, length) = header(&body).ok_or_else(|| internal("the message's envelope is truncated"))?;
     if flag & FLAG_TRAILERS != 0 {
-        return Err(Error::protocol(Code::Unimplemented, "a unary call takes one message; there is none"));
+        return Err(none());
     }
     if flag > 1 {
-        return Err(internal("the message's envelope has an unknown flag"));
+        return Err(internal(&format!("grpc: received unexpected payload format {flag}")));
     }
+    let compression = declared?;
     if length > bytes_max {
         return Err(limits::message_too_large(length, bytes_max));
     }
@@ -68,15 +74,16 @@ pub fn only_message(mut body: Bytes, compression: Compression, bytes_max: usize)
     body.advance(HEADER_BYTES);
     let message = body.split_to(length);
     // Only a gRPC-Web client's trailers may follow.
-    if header(&body).is_some_and(|(flag, _)| flag & FLAG_TRAILERS == 0) || (1..HEADER_BYTES).contains(&body.len()) {
+    if body.first().is_some_and(|flag| flag & FLAG_TRAILERS == 0) {
         return Err(Error::protocol(Code::Unimplemented, "a unary call takes one message; there is more"));
     }
     match (flag, compression) {
         (0, _) => Ok(message),
-        (_, Compression::Identity) => Err(internal("the message is compressed, but no encoding is declared")),
-        (_, Compression::Gzip) => {
-            gunzip(&message, bytes_max)?.map_err(|error| internal(&format!("the message is no valid gzip: {error}")))
+        (_, Compression::Identity) => {
+            Err(internal("grpc: compressed flag set with identity or empty encoding"))
         }
+        (_, Compression::Gzip) => gunzip(&message, bytes_max, bytes_max)?
+            .map_err(|error| internal(&format!("the message is no valid gzip: {error}"))),
     }
 }
 
@@ -86,16 +93,17 @@ fn header(body: &Bytes) -> Option<(u8, usize)> {
     Some((*flag, usize::try_from(length).ok()?))
 }
 
-/// Decompresses at most `bytes_max`: a small bomb must not become a large buffer.
+/// Decompresses at most `bytes_max`: a small bomb must not become a large buffer. `limit` is the message's, for the
+/// text of the error.
 ///
 /// # Errors
 /// The outer one is `ResourceExhausted` if there is more; the inner one says why it is no gzip.
-pub fn gunzip(compressed: &[u8], bytes_max: usize) -> Result<std::io::Result<Bytes>, Error> {
-    let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX);
+pub fn gunzip(compressed: &[u8], bytes_max: usize, limit: usize) -> Result<std::io::Result<Bytes>, Error> {
+    let read_max = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
     let mut message = Vec::new();
-    let read = GzDecoder::new(compressed).take(limit.saturating_add(1)).read_to_end(&mut message);
+    let read = GzDecoder::new(compressed).take(read_max).read_to_end(&mut message);
     if message.len() > bytes_max {
-        return Err(limits::message_too_large(message.len(), bytes_max));
+        return Err(limits::message_too_large(message.len(), limit));
     }
     Ok(read.map(|_| message.into()))
 }
@@ -134,7 +142,7 @@ mod tests {
 
     #[test]
     fn the_only_message_of_a_body() {
-        let code = |body: Vec<u8>| match only_message(body.into(), Compression::Identity, 4) {
+        let code = |body: Vec<u8>| match only_message(body.into(), Ok(Compression::Identity), 4) {
             Ok(message) => Ok(message.to_vec()),
             Err(Error::Protocol { code, .. }) => Err(code),
             Err(other) => panic!("{other}"),

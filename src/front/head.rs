@@ -6,38 +6,90 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicU8, Ordering},
     },
+    time::Instant,
 };
 
-use domain::{Code, Language, OrganizationId};
-use http::{HeaderMap, header::ACCEPT_LANGUAGE};
+use domain::{Code, Language, OrganizationId, Status};
+use http::{HeaderMap, Response, header, request::Parts};
 use identity::UserId;
 
-use super::deadline::Deadline;
+use super::{body::Body, deadline::Deadline, encoding::Encoding, status};
 
 /// The head of a request, as far as a call needs it.
 #[derive(Debug)]
 pub struct Head {
-    /// All headers, the plain ones taking precedence over `grpc-metadata-…`.
+    /// All headers; over REST also those that came as `grpc-metadata-…`.
     pub headers: HeaderMap,
-    /// The host that the client named: the target's, else the `Host` header's.
+    /// The host that the client named: the target's, else the `Host` header's; may be empty.
     pub host: String,
+    /// The request's encoding, and so the answer's.
+    pub encoding: Encoding,
     /// When the caller stops waiting.
     pub deadline: Deadline,
-    /// Who connected and what is noted for the log.
+    /// Who connected, and what is noted for the log.
     pub record: Arc<Record>,
 }
 
 impl Head {
+    /// Reads the head of a request in `encoding`.
+    ///
+    /// # Errors
+    /// The answer to a head that cannot be read: a deadline that is none.
+    #[expect(clippy::result_large_err, reason = "an answer, on its way out")]
+    pub fn read(parts: Parts, encoding: Encoding) -> Result<Self, Response<Body>> {
+        let record = parts.extensions.get::<Arc<Record>>().cloned().unwrap_or_else(|| Arc::new(Record::new(None)));
+        record.encoding(encoding.name());
+        let mut headers = parts.headers;
+        if encoding == Encoding::Rest {
+            unwrap_metadata(&mut headers);
+        }
+        let host = match parts.uri.authority() {
+            Some(authority) => authority.as_str().to_owned(),
+            None => headers.get(header::HOST).map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned()).unwrap_or_default(),
+        };
+        match Deadline::of(&headers, encoding, record.start) {
+            Ok(deadline) => Ok(Self { headers, host, encoding, deadline, record }),
+            Err(error) => Err(status::draw(&error.to_status(Language::En), encoding, &record)),
+        }
+    }
+
+    /// Runs `work`, but not beyond the deadline, and draws its failure.
+    pub async fn conclude(&self, work: impl Future<Output = Result<Response<Body>, Status>>) -> Response<Body> {
+        let outcome = match self.deadline.limit(work).await {
+            Ok(outcome) => outcome,
+            Err(exceeded) => Err(exceeded.to_status(Language::En)),
+        };
+        outcome.unwrap_or_else(|failure| status::draw(&failure, self.encoding, &self.record))
+    }
+
     /// The language that the headers ask for.
     pub fn language(&self) -> Language {
-        let header = self.headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+        let header = self.headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
         header.map_or(Language::En, Language::negotiate)
+    }
+}
+
+/// Over REST a header travels as `grpc-metadata-<name>` too; the plain one wins (departure D10).
+fn unwrap_metadata(headers: &mut HeaderMap) {
+    const PREFIX: &str = "grpc-metadata-";
+    if !headers.keys().any(|name| name.as_str().starts_with(PREFIX)) {
+        return;
+    }
+    for (wrapped, value) in headers.clone().iter() {
+        let name = wrapped.as_str().strip_prefix(PREFIX).and_then(|name| name.parse::<http::HeaderName>().ok());
+        if let Some(name) = name
+            && !headers.contains_key(&name)
+        {
+            headers.insert(name, value.clone());
+        }
     }
 }
 
 /// What is noted of a request on its way, for its line in the log.
 #[derive(Debug)]
 pub struct Record {
+    /// When the request's head was there.
+    pub start: Instant,
     /// The peer's address; `None` where it has none.
     pub peer: Option<IpAddr>,
     rpc: OnceLock<&'static str>,
@@ -51,6 +103,7 @@ impl Record {
     /// The record of a request from `peer`.
     pub fn new(peer: Option<IpAddr>) -> Self {
         Self {
+            start: Instant::now(),
             peer,
             rpc: OnceLock::new(),
             encoding: OnceLock::new(),

@@ -9,10 +9,6 @@ use super::Body;
 /// Room for what an encoding adds to a message that is just not too large: envelope, white space, field names.
 const FRAMING_BYTES_MAX: usize = 64 * 1024;
 
-/// How much of a body nobody wants is read and thrown away, so that the answer reaches the caller: an HTTP/2 client
-/// that still sends would see a reset, an HTTP/1.1 client a broken pipe.
-const DRAIN_BYTES_MAX: usize = 64 * 1024 * 1024;
-
 /// The largest body of a JSON request for a message of at most `message_bytes_max`.
 pub fn json_body_bytes_max(message_bytes_max: usize) -> usize {
     message_bytes_max.saturating_mul(2).saturating_add(FRAMING_BYTES_MAX)
@@ -23,6 +19,11 @@ pub fn proto_body_bytes_max(message_bytes_max: usize) -> usize {
     message_bytes_max.saturating_add(FRAMING_BYTES_MAX)
 }
 
+/// The largest body of a protobuf request in base64.
+pub fn text_body_bytes_max(message_bytes_max: usize) -> usize {
+    (message_bytes_max / 3).saturating_mul(4).saturating_add(FRAMING_BYTES_MAX)
+}
+
 /// A message of `size` bytes where `limit` are allowed.
 pub fn message_too_large(size: usize, limit: usize) -> Error {
     Error::protocol(
@@ -31,10 +32,18 @@ pub fn message_too_large(size: usize, limit: usize) -> Error {
     )
 }
 
+/// A response message of `size` bytes where `limit` are allowed.
+pub fn reply_too_large(size: usize, limit: usize) -> Error {
+    Error::protocol(
+        Code::ResourceExhausted,
+        format!("grpc: trying to send message larger than max ({size} vs. {limit})"),
+    )
+}
+
 /// Reads a whole body of at most `bytes_max`. `limit` is the message's, for the text of the error.
 ///
 /// # Errors
-/// `ResourceExhausted` if it is longer (the rest is drained), `Canceled` if it breaks off.
+/// `ResourceExhausted` if it is longer, `Canceled` if it breaks off.
 pub async fn read(mut body: Body, bytes_max: usize, limit: usize) -> Result<Bytes, Error> {
     let mut first = Bytes::new();
     let mut all: Option<BytesMut> = None;
@@ -43,7 +52,6 @@ pub async fn read(mut body: Body, bytes_max: usize, limit: usize) -> Result<Byte
         let length = all.as_ref().map_or(first.len(), BytesMut::len);
         if length + data.len() > bytes_max {
             let size = length + data.len();
-            drain(body).await;
             return Err(message_too_large(size, limit));
         }
         match &mut all {
@@ -61,18 +69,7 @@ pub async fn read(mut body: Body, bytes_max: usize, limit: usize) -> Result<Byte
     Ok(all.map_or(first, BytesMut::freeze))
 }
 
-/// Reads and forgets what is left of a body, up to a bound.
-pub async fn drain(mut body: Body) {
-    let mut length = 0;
-    while let Some(Ok(frame)) = body.frame().await {
-        length += frame.data_ref().map_or(0, Bytes::len);
-        if length > DRAIN_BYTES_MAX {
-            return;
-        }
-    }
-}
-
 /// The body ended before its end.
-pub fn broken_off(error: impl std::fmt::Display) -> Error {
+fn broken_off(error: impl std::fmt::Display) -> Error {
     Error::protocol(Code::Canceled, format!("the request body broke off: {error}"))
 }

@@ -1,16 +1,18 @@
 //! One RPC as the front door sees it: a row of the table that is generated from the proto, and the one way in which
 //! every encoding calls it.
 
-use std::{future::Future, marker::PhantomData, pin::Pin, sync::Arc};
+use std::{future::Future, marker::PhantomData, panic::AssertUnwindSafe, pin::Pin, sync::Arc};
 
 use async_trait::async_trait;
-use bytes::{BufMut, Bytes};
+use bytes::Bytes;
 use domain::{Code, Error, Language, OrganizationId, Permission, Status};
+use futures_util::FutureExt;
 use identity::Caller;
 use prost::Message;
 use serde::{Serialize, de::DeserializeOwned};
+use tonic::codec::EncodeBuf;
 
-use super::head::Head;
+use super::{deadline::Deadline, head::Head, limits};
 
 /// Who may call an RPC: its auth option in the proto.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +26,7 @@ pub enum Access {
 }
 
 /// A REST binding of an RPC.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Binding {
     /// `GET`, `POST`, ….
     pub http_method: http::Method,
@@ -35,7 +37,7 @@ pub struct Binding {
 }
 
 /// What the proto says of an RPC.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Description {
     /// The full name of its service.
     pub service: &'static str,
@@ -49,6 +51,8 @@ pub struct Description {
     pub message_bytes_max: usize,
     /// What a message that cannot be decoded is called over gRPC and gRPC-Web (departure D22).
     pub malformed: Code,
+    /// What the templates of its service's REST bindings begin with; may be empty.
+    pub rest_prefix: &'static str,
     /// Its REST bindings.
     pub bindings: &'static [Binding],
 }
@@ -63,7 +67,7 @@ pub struct Call {
     /// The language of error texts.
     pub language: Language,
     /// When the caller stops waiting.
-    pub deadline: super::deadline::Deadline,
+    pub deadline: Deadline,
 }
 
 /// Decides whether a call may go on, before its message is looked at.
@@ -74,6 +78,14 @@ pub trait Admission: Send + Sync + 'static {
     /// # Errors
     /// The first that fails.
     async fn admit(&self, access: Access, head: &Head) -> Result<Call, Error>;
+}
+
+/// What stands around every call.
+pub struct Gate {
+    /// Who may go on.
+    pub admission: Box<dyn Admission>,
+    /// The largest response message, in bytes of protobuf (departure D13).
+    pub reply_bytes_max: usize,
 }
 
 /// Rules of a message that the proto declares.
@@ -118,8 +130,10 @@ pub enum Codec {
 pub trait Reply: Send {
     /// Its size in protobuf, in bytes.
     fn proto_len(&self) -> usize;
+    /// Writes it as protobuf, into tonic's buffer.
+    fn write_proto(&self, out: &mut EncodeBuf<'_>);
     /// Writes it as protobuf.
-    fn write_proto(&self, out: &mut dyn BufMut);
+    fn to_proto(&self) -> Vec<u8>;
     /// Writes it as proto3 JSON.
     ///
     /// # Errors
@@ -134,8 +148,12 @@ impl<M: Message + Serialize> Reply for Encodable<M> {
         self.0.encoded_len()
     }
 
-    fn write_proto(&self, mut out: &mut dyn BufMut) {
-        self.0.encode_raw(&mut out);
+    fn write_proto(&self, out: &mut EncodeBuf<'_>) {
+        self.0.encode_raw(out);
+    }
+
+    fn to_proto(&self) -> Vec<u8> {
+        self.0.encode_to_vec()
     }
 
     fn to_json(&self) -> Result<Vec<u8>, Error> {
@@ -149,9 +167,9 @@ trait Handler: Send + Sync {
     fn call<'a>(
         &'a self,
         description: &'a Description,
-        admission: &'a dyn Admission,
+        gate: &'a Gate,
         head: &'a Head,
-        input: Input,
+        input: Result<Input, Error>,
     ) -> BoxFuture<'a, Result<Box<dyn Reply>, Status>>;
 }
 
@@ -184,13 +202,18 @@ impl Rpc {
     }
 
     /// The whole way of a call, the same for every encoding: deadline, decoding, size, fields of the URL, admission,
-    /// validation, the method.
+    /// validation, the method. `input` is what was read, or why it could not be.
     ///
     /// # Errors
     /// Whatever fails first, in the caller's language.
-    pub async fn call(&self, admission: &dyn Admission, head: &Head, input: Input) -> Result<Box<dyn Reply>, Status> {
+    pub async fn call(&self, gate: &Gate, head: &Head, input: Result<Input, Error>) -> Result<Box<dyn Reply>, Status> {
         head.record.rpc(self.path);
-        self.handler.call(&self.description, admission, head, input).await
+        self.handler.call(&self.description, gate, head, input).await
+    }
+
+    /// Replaces the proto's limit on request messages, in bytes.
+    pub fn limit_messages(&mut self, bytes_max: usize) {
+        Arc::make_mut(&mut self.description).message_bytes_max = bytes_max;
     }
 }
 
@@ -209,25 +232,30 @@ where
     fn call<'a>(
         &'a self,
         description: &'a Description,
-        admission: &'a dyn Admission,
+        gate: &'a Gate,
         head: &'a Head,
-        input: Input,
+        input: Result<Input, Error>,
     ) -> BoxFuture<'a, Result<Box<dyn Reply>, Status>> {
         Box::pin(async move {
             let mut language = head.language();
             let answer = async {
                 // A timer may tick late; the clock decides.
                 head.deadline.check()?;
+                let input = input?;
                 let mut message: Q = decode(description, &input)?;
                 for (field, value) in input.query.into_iter().chain(input.path) {
                     message.bind(&field, value);
                 }
-                let call = admission.admit(description.access, head).await?;
+                let call = gate.admission.admit(description.access, head).await?;
                 language = call.language;
                 message.validate().map_err(Error::Invalid)?;
                 head.deadline.check()?;
-                let reply = (self.method)(call, message).await?;
+                let reply = caught((self.method)(call, message)).await?;
                 head.deadline.check()?;
+                let size = reply.encoded_len();
+                if size > gate.reply_bytes_max {
+                    return Err(limits::reply_too_large(size, gate.reply_bytes_max));
+                }
                 Ok(Box::new(Encodable(reply)) as Box<dyn Reply>)
             };
             answer.await.map_err(|error: Error| {
@@ -238,6 +266,14 @@ where
             })
         })
     }
+}
+
+/// A panic is a mistake of ours, and costs its own call only.
+async fn caught<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        Err(Error::Internal { cause: format!("panic: {}", text.unwrap_or("of unknown kind")) })
+    })
 }
 
 fn decode<Q: Message + Default + DeserializeOwned>(description: &Description, input: &Input) -> Result<Q, Error> {
@@ -251,7 +287,7 @@ fn decode<Q: Message + Default + DeserializeOwned>(description: &Description, in
             if input.payload.len() > description.message_bytes_max {
                 let size = message.encoded_len();
                 if size > description.message_bytes_max {
-                    return Err(super::limits::message_too_large(size, description.message_bytes_max));
+                    return Err(limits::message_too_large(size, description.message_bytes_max));
                 }
             }
             Ok(message)

@@ -30,8 +30,13 @@ pub(crate) fn bind(message: &MessageDescriptor, rules: &[HttpRule], package: &st
         }
     }
     writeln!(out, "impl ::metagate::front::Bind for {} {{", naming::rust_path(message, package))?;
+    let fields: Vec<_> = message.fields().filter(is_text).collect();
+    if fields.is_empty() {
+        writeln!(out, "    fn bind(&mut self, _: &str, _: ::std::string::String) {{}}\n}}\n")?;
+        return Ok(());
+    }
     writeln!(out, "    fn bind(&mut self, field: &str, value: ::std::string::String) {{\n        match field {{")?;
-    for field in message.fields().filter(is_text) {
+    for field in fields {
         let name = naming::field(field.name());
         let set = if field.is_list() { format!("self.{name}.push(value)") } else { format!("self.{name} = value") };
         let mut names = format!("{:?}", field.name());

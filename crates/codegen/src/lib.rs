@@ -19,7 +19,7 @@ use std::{
 };
 
 use prost::Message as _;
-use prost_reflect::{DescriptorPool, FileDescriptor};
+use prost_reflect::{DescriptorPool, FileDescriptor, prost_types::FileDescriptorSet};
 
 /// What goes wrong at build time, in words for the person who changed a proto.
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -27,7 +27,7 @@ pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// Generates code for all `.proto` files below `proto` whose path begins with one of `roots`, into `out`:
 /// `mod.rs`, which includes the rest, and `descriptors.binpb`, the descriptor set that reflection serves.
 ///
-/// Packages of `google.*`, `validate` and `metagate.*` hold options and well-known types; no Rust is made of them.
+/// Packages of options and well-known types are only read; they are not part of the module tree.
 ///
 /// # Errors
 /// A proto that does not compile, or that uses something for which there is no generator.
@@ -44,9 +44,7 @@ pub fn generate(proto: &Path, roots: &[&str], out: &Path) -> Result<()> {
 
     // prost's own descriptor types drop extensions, so options are read from the pool.
     let pool = DescriptorPool::decode(descriptors.as_slice())?;
-    let mut set = prost_build_set(&descriptors)?;
-    set.file.retain(|file| is_generated(file.package()));
-
+    let set = FileDescriptorSet::decode(descriptors.as_slice())?;
     let mut prost = prost_build::Config::new();
     prost.out_dir(out).bytes(["."]).extern_path(".google.protobuf.Timestamp", "::protojson::Timestamp");
     prost.compile_fds(set)?;
@@ -89,16 +87,8 @@ fn messages_of(file: &FileDescriptor) -> Vec<prost_reflect::MessageDescriptor> {
 }
 
 fn is_generated(package: &str) -> bool {
-    !(package.starts_with("google.") || package == "validate" || package.starts_with("metagate."))
-}
-
-fn prost_build_set(descriptors: &[u8]) -> Result<prost_types_set::FileDescriptorSet> {
-    Ok(prost_types_set::FileDescriptorSet::decode(descriptors)?)
-}
-
-/// The descriptor types that prost-build takes.
-mod prost_types_set {
-    pub(crate) use prost_reflect::prost_types::FileDescriptorSet;
+    let options = ["google.", "metagate.", "zitadel.protoc_gen_zitadel."];
+    !(package == "validate" || options.iter().any(|prefix| package.starts_with(prefix)))
 }
 
 fn find_protos(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {

@@ -71,6 +71,7 @@ fn rpc(service: &ServiceDescriptor, method: &MethodDescriptor, out: &mut String)
     writeln!(out, "                access: {access},")?;
     writeln!(out, "                message_bytes_max: {},", settings.message_bytes_max)?;
     writeln!(out, "                malformed: {},", code(settings.malformed_code, service)?)?;
+    writeln!(out, "                rest_prefix: {:?},", settings.rest_prefix)?;
     writeln!(out, "                bindings: &[")?;
     for rule in options::http_rules(method)? {
         writeln!(

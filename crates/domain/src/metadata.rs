@@ -1,6 +1,6 @@
 //! Metadata: keys, entries, and what may be asked and changed.
 
-use std::fmt;
+use std::{borrow::Borrow, fmt};
 
 use bytes::Bytes;
 
@@ -31,6 +31,13 @@ impl Key {
     /// The key's text, owned.
     pub fn into_string(self) -> String {
         self.0
+    }
+}
+
+/// A key is compared as its text is.
+impl Borrow<str> for Key {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

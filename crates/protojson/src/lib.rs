@@ -1,1 +1,26 @@
-//! proto3 JSON as protobuf-go reads and writes it, for pbjson's generated code
+//! proto3 JSON as protobuf-go reads and writes it.
+//!
+//! Depends on nothing of ours. pbjson generates the code that maps messages to serde; this crate is what that code is
+//! pointed at instead of pbjson's own runtime, because that one differs: it refuses `null` for most fields, `5.0`
+//! for integers and line breaks in base64, takes loose numbers and times, and loses unknown enum numbers.
+
+mod bytes;
+mod deserializer;
+mod enumeration;
+mod envelope;
+mod number;
+mod raw;
+mod timestamp;
+
+pub use envelope::{Envelope, Error, from_slice, to_vec};
+pub use timestamp::Timestamp;
+
+/// What generated code names.
+#[doc(hidden)]
+pub mod private {
+    pub use crate::{
+        bytes::{BytesDeserialize, base64},
+        enumeration::{EnumDeserialize, EnumsDeserialize},
+        number::NumberDeserialize,
+    };
+}

@@ -1,1 +1,131 @@
-//! The embedded store: one SQLite file
+//! The embedded store: one SQLite file, and one process that has it.
+//!
+//! One thread writes, and makes whatever is waiting durable in one commit; a few connections read. What is known of
+//! organizations is also kept in memory: every call asks for one.
+
+mod error;
+mod page;
+mod readers;
+mod schema;
+mod writer;
+
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use async_trait::async_trait;
+use domain::{
+    Change, Details, Entry, Key, Organization, OrganizationId, OrganizationState, Page, Query, Timestamp,
+};
+use storage::{Store, StoreError};
+
+pub use error::OpenError;
+use readers::Readers;
+use writer::{Operation, Writer};
+
+/// A store in a SQLite file.
+pub struct SqliteStore {
+    organizations: Organizations,
+    readers: Readers,
+    writer: Writer,
+    /// Held as long as the store is open.
+    _lock: std::fs::File,
+}
+
+/// The organizations as they are in the file, changed after each commit and before it is acknowledged.
+#[derive(Clone, Default)]
+struct Organizations(Arc<RwLock<HashMap<OrganizationId, Row>>>);
+
+/// An organization's row.
+#[derive(Clone, Debug)]
+struct Row {
+    number: i64,
+    organization: Organization,
+    last_event_at: Timestamp,
+    entries: u64,
+}
+
+impl Organizations {
+    fn get(&self, id: &OrganizationId) -> Option<Row> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    /// The number of an organization whose metadata can be seen.
+    fn visible(&self, id: &OrganizationId) -> Option<i64> {
+        let organizations = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let row = organizations.get(id).filter(|row| row.organization.state != OrganizationState::Removed)?;
+        Some(row.number)
+    }
+
+    fn extend(&self, rows: impl IntoIterator<Item = Row>) {
+        let mut organizations = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        organizations.extend(rows.into_iter().map(|row| (row.organization.id.clone(), row)));
+    }
+}
+
+impl SqliteStore {
+    /// Opens the store in the file at `path`; makes file and folder if they are not there.
+    ///
+    /// Blocks the thread. Call it within a tokio runtime only at the start.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let lock = schema::lock(path)?;
+        let connection = schema::open(path)?;
+        let organizations = Organizations::default();
+        organizations.extend(schema::organizations(&connection).map_err(|error| OpenError::sqlite(path, &error))?);
+        let readers = Readers::open(path).map_err(|error| OpenError::sqlite(path, &error))?;
+        let writer = Writer::start(connection, organizations.clone())
+            .map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
+        Ok(Self { organizations, readers, writer, _lock: lock })
+    }
+
+    /// How often the store has made writes durable since it was opened.
+    pub fn commits(&self) -> u64 {
+        self.writer.commits()
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn apply(&self, organization: &OrganizationId, changes: Vec<Change>) -> Result<Details, StoreError> {
+        let organization = organization.clone();
+        self.writer.run(|reply| Operation::Apply { organization, changes, reply }).await
+    }
+
+    async fn get(&self, organization: &OrganizationId, key: &Key) -> Result<Option<Entry>, StoreError> {
+        let Some(number) = self.organizations.visible(organization) else { return Ok(None) };
+        let key = key.clone();
+        self.readers.read(move |connection| page::get(connection, number, &key)).await
+    }
+
+    async fn list(&self, organization: &OrganizationId, query: Query) -> Result<Page, StoreError> {
+        let Some(number) = self.organizations.visible(organization) else { return Ok(Page::default()) };
+        self.readers.read(move |connection| page::list(connection, number, &query)).await
+    }
+
+    async fn organization(&self, id: &OrganizationId) -> Result<Option<Organization>, StoreError> {
+        Ok(self.organizations.get(id).map(|row| row.organization))
+    }
+
+    async fn create_organization(&self, id: &OrganizationId, name: &str) -> Result<Organization, StoreError> {
+        let (id, name) = (id.clone(), name.to_owned());
+        self.writer.run(|reply| Operation::Create { id, name, reply }).await
+    }
+
+    async fn set_organization_state(
+        &self,
+        id: &OrganizationId,
+        state: OrganizationState,
+    ) -> Result<Organization, StoreError> {
+        let id = id.clone();
+        self.writer.run(|reply| Operation::SetState { id, state, reply }).await
+    }
+
+    fn is_healthy(&self) -> bool {
+        self.writer.is_running()
+    }
+}

@@ -6,11 +6,13 @@ use async_trait::async_trait;
 use domain::{Change, Details, Entry, Key, Organization, OrganizationId, OrganizationState, Page, Query};
 
 mod error;
+mod judge;
 mod memory;
 #[cfg(feature = "suite")]
 pub mod suite;
 
 pub use error::StoreError;
+pub use judge::{Effect, judge};
 pub use memory::MemoryStore;
 
 /// Where organizations and their metadata live.
@@ -80,4 +82,9 @@ pub trait Store: Send + Sync + 'static {
         id: &OrganizationId,
         state: OrganizationState,
     ) -> Result<Organization, StoreError>;
+
+    /// Whether writes can still be taken. Once false it stays false: a store that failed to write stops writing.
+    fn is_healthy(&self) -> bool {
+        true
+    }
 }

@@ -1,0 +1,133 @@
+//! Who calls.
+
+use std::{fmt, sync::Arc};
+
+use domain::{Language, OrganizationId, Permission, Role};
+
+/// A user's id.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UserId(Arc<str>);
+
+impl UserId {
+    pub(crate) fn new(id: &str) -> Self {
+        Self(id.into())
+    }
+
+    /// The id's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a caller may not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// No membership covers the organization.
+    NoMembership,
+    /// Memberships cover it, but none of their roles permits it.
+    NoPermission,
+}
+
+/// What a user knows of itself; the same for all of its calls.
+#[derive(Debug)]
+pub(crate) struct User {
+    pub(crate) id: UserId,
+    pub(crate) organization: OrganizationId,
+    pub(crate) is_active: bool,
+    pub(crate) preferred_language: Option<Language>,
+    pub(crate) memberships: Vec<Membership>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Membership {
+    /// `None`: the instance, and so every organization.
+    pub(crate) organization: Option<OrganizationId>,
+    pub(crate) roles: Vec<Role>,
+}
+
+/// An authenticated user. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Caller(pub(crate) Arc<User>);
+
+impl Caller {
+    /// The user's id.
+    pub fn user(&self) -> &UserId {
+        &self.0.id
+    }
+
+    /// The user's home organization.
+    pub fn organization(&self) -> &OrganizationId {
+        &self.0.organization
+    }
+
+    /// The language in which the user wants to read errors, if it is set.
+    pub fn preferred_language(&self) -> Option<Language> {
+        self.0.preferred_language
+    }
+
+    /// Whether the user may do what needs `permission` in `organization` (contract 5.4): all memberships that cover it
+    /// count together.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check(&self, organization: &OrganizationId, permission: Permission) -> Result<(), Denied> {
+        let covers = |membership: &&Membership| membership.organization.as_ref().is_none_or(|id| id == organization);
+        let mut covering = self.0.memberships.iter().filter(covers).peekable();
+        if covering.peek().is_none() {
+            return Err(Denied::NoMembership);
+        }
+        if covering.any(|membership| membership.roles.iter().any(|role| role.permits(permission))) {
+            Ok(())
+        } else {
+            Err(Denied::NoPermission)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn organization(id: &str) -> OrganizationId {
+        OrganizationId::new(id).unwrap()
+    }
+
+    fn caller(memberships: &[(Option<&str>, &[Role])]) -> Caller {
+        let memberships = memberships
+            .iter()
+            .map(|(id, roles)| Membership { organization: id.map(organization), roles: roles.to_vec() })
+            .collect();
+        let (id, organization) = (UserId::new("u"), organization("home"));
+        Caller(Arc::new(User { id, organization, is_active: true, preferred_language: None, memberships }))
+    }
+
+    #[test]
+    fn every_role_in_every_place() {
+        for &role in Role::ALL {
+            for permission in [Permission::OrgRead, Permission::OrgWrite] {
+                let want = if role.permits(permission) { Ok(()) } else { Err(Denied::NoPermission) };
+                let in_org = caller(&[(Some("a"), &[role])]);
+                assert_eq!(in_org.check(&organization("a"), permission), want, "{role:?} {permission:?}");
+                assert_eq!(in_org.check(&organization("b"), permission), Err(Denied::NoMembership));
+                let in_instance = caller(&[(None, &[role])]);
+                assert_eq!(in_instance.check(&organization("b"), permission), want, "{role:?} {permission:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn memberships_count_together() {
+        let read_only = (Some("a"), &[Role::OrgOwnerViewer][..]);
+        let both = caller(&[read_only, (Some("a"), &[Role::OrgProjectCreator, Role::OrgOwner])]);
+        assert_eq!(both.check(&organization("a"), Permission::OrgWrite), Ok(()));
+        assert_eq!(caller(&[read_only]).check(&organization("a"), Permission::OrgWrite), Err(Denied::NoPermission));
+        assert_eq!(caller(&[]).check(&organization("home"), Permission::OrgRead), Err(Denied::NoMembership));
+        assert_eq!(caller(&[(Some("a"), &[])]).check(&organization("a"), Permission::OrgRead), Err(Denied::NoPermission));
+    }
+}

@@ -1,0 +1,107 @@
+//! Bearer tokens: never kept, only their SHA-256.
+
+use std::fmt;
+
+use domain::Refusal;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// The SHA-256 of a token. Does not show it, though nobody could make use of it.
+#[derive(Clone, Copy)]
+pub(crate) struct TokenHash([u8; 32]);
+
+impl TokenHash {
+    /// The hash of a token in clear.
+    pub(crate) fn of(token: &str) -> Self {
+        Self(Sha256::digest(token).into())
+    }
+
+    /// From 64 hexadecimal digits.
+    pub(crate) fn from_hex(hex: &str) -> Option<Self> {
+        if hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return None;
+        }
+        let mut hash = [0; 32];
+        for (byte, digits) in hash.iter_mut().zip(hex.as_bytes().chunks(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+        }
+        Some(Self(hash))
+    }
+
+    /// Eight bytes to find it by; not enough to learn from how long that takes.
+    pub(crate) fn prefix(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+
+    /// Compares in constant time.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenHash(…)")
+    }
+}
+
+/// The token in an `authorization` header (contract 5.1, departure D21): what follows the one `Bearer `, whatever
+/// stands before it.
+pub(crate) fn bearer(header: Option<&[u8]>) -> Result<&str, Refusal> {
+    let header = header.unwrap_or_default().trim_ascii();
+    if header.is_empty() {
+        return Err(Refusal::AuthorizationMissing);
+    }
+    let visible = header.iter().all(|b| b.is_ascii_graphic() || *b == b' ');
+    let text = std::str::from_utf8(header).ok().filter(|_| visible).ok_or(Refusal::AuthorizationMalformed)?;
+    let mut parts = text.split("Bearer ");
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(_), Some(token), None) if !token.trim().is_empty() => Ok(token.trim()),
+        _ => Err(Refusal::AuthorizationMalformed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers() {
+        let missing = Err(Refusal::AuthorizationMissing);
+        let malformed = Err(Refusal::AuthorizationMalformed);
+        for (header, want) in [
+            (None, missing),
+            (Some(""), missing),
+            (Some("  "), missing),
+            (Some("Bearer t"), Ok("t")),
+            (Some("Bearer  t "), Ok("t")),
+            (Some("xBearer t"), Ok("t")),
+            (Some("Bearer t x"), Ok("t x")),
+            (Some("bearer t"), malformed),
+            (Some("BEARER t"), malformed),
+            (Some("Basic t"), malformed),
+            (Some("t"), malformed),
+            (Some("Bearer"), malformed),
+            (Some("Bearer "), malformed),
+            (Some("Bearer    "), malformed),
+            (Some("Bearer\tt"), malformed),
+            (Some("Bearer t\tx"), malformed),
+            (Some("Bearer tü"), malformed),
+            (Some("Bearer a Bearer b"), malformed),
+        ] {
+            assert_eq!(bearer(header.map(str::as_bytes)), want, "{header:?}");
+        }
+    }
+
+    #[test]
+    fn hashes() {
+        let hash = TokenHash::of("abc");
+        let hex = "BA7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert!(TokenHash::from_hex(hex).unwrap().is(&hash));
+        assert!(!TokenHash::of("abd").is(&hash));
+        assert!(TokenHash::from_hex(&hex[1..]).is_none());
+        assert!(TokenHash::from_hex(&hex.replace('f', "g")).is_none());
+        assert_eq!(format!("{hash:?}"), "TokenHash(…)");
+    }
+}

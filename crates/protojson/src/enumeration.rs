@@ -1,0 +1,54 @@
+//! Enums: names, or numbers, known or not.
+
+use std::marker::PhantomData;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::value::{Error as NameError, StrDeserializer},
+};
+
+use crate::{
+    number::Number,
+    raw::Raw,
+};
+
+/// The number of an enum value of type `E`; 0 for `null` and for unknown names.
+pub struct EnumDeserialize<E>(pub i32, PhantomData<E>);
+
+/// The numbers of a list of enum values of type `E`; unknown names are left out.
+pub struct EnumsDeserialize<E>(pub Vec<i32>, PhantomData<E>);
+
+impl<'de, E: Deserialize<'de> + Into<i32>> Deserialize<'de> for EnumDeserialize<E> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = read::<E, D>(deserializer)?;
+        Ok(Self(number.unwrap_or_default(), PhantomData))
+    }
+}
+
+impl<'de, E: Deserialize<'de> + Into<i32>> Deserialize<'de> for EnumsDeserialize<E> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Known<E>(Option<i32>, PhantomData<E>);
+
+        impl<'de, E: Deserialize<'de> + Into<i32>> Deserialize<'de> for Known<E> {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Ok(Self(read::<E, D>(deserializer)?, PhantomData))
+            }
+        }
+
+        let items = Vec::<Known<E>>::deserialize(deserializer)?;
+        Ok(Self(items.into_iter().filter_map(|item| item.0).collect(), PhantomData))
+    }
+}
+
+/// `None` for `null` and for an unknown name.
+fn read<'de, E: Deserialize<'de> + Into<i32>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i32>, D::Error> {
+    let Some(raw) = Raw::read(deserializer)? else { return Ok(None) };
+    match &raw {
+        Raw::String(name) => {
+            let known = E::deserialize(StrDeserializer::<NameError>::new(name));
+            Ok(known.ok().map(Into::into))
+        }
+        Raw::Number(literal) => i32::from_literal(literal).map(Some).ok_or_else(|| raw.refuse("enum")),
+        Raw::Other(_) => Err(raw.refuse("enum")),
+    }
+}

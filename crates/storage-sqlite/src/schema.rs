@@ -1,0 +1,151 @@
+//! The file: how it is opened, what tables it has, and how older ones are brought forward.
+
+use std::{
+    fs::{DirBuilder, File, OpenOptions, TryLockError},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use domain::{Details, Organization, OrganizationId, OrganizationState, Timestamp};
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::{OpenError, Row};
+
+/// Older versions can lose a commit when the write-ahead log is reset.
+const SQLITE_VERSION_MIN: i32 = 3_051_003;
+
+/// What makes each version of the schema from the one before.
+///
+/// Times are microseconds since the Unix epoch. `entries` counts an organization's metadata, so that a page need not.
+/// A value beyond [`crate::writer::INLINE_BYTES_MAX`] stands in a table of its own, so that keys stay close together.
+const MIGRATIONS: [&str; 1] = ["
+    CREATE TABLE organization (
+        number                 INTEGER PRIMARY KEY,
+        id                     TEXT    NOT NULL UNIQUE,
+        name                   TEXT    NOT NULL,
+        state                  INTEGER NOT NULL,
+        created_at             INTEGER NOT NULL,
+        sequence               INTEGER NOT NULL,
+        last_event_at          INTEGER NOT NULL,
+        last_metadata_sequence INTEGER NOT NULL,
+        last_metadata_at       INTEGER NOT NULL,
+        entries                INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE large_value (
+        number INTEGER PRIMARY KEY,
+        value  BLOB    NOT NULL
+    ) STRICT;
+    CREATE TABLE metadata (
+        organization INTEGER NOT NULL,
+        key          TEXT    NOT NULL,
+        value        BLOB,
+        large_value  INTEGER,
+        sequence     INTEGER NOT NULL,
+        created_at   INTEGER NOT NULL,
+        changed_at   INTEGER NOT NULL,
+        PRIMARY KEY (organization, key)
+    ) STRICT, WITHOUT ROWID;
+"];
+
+/// The schema's version that this program knows.
+const VERSION: i64 = MIGRATIONS.len() as i64;
+
+/// Takes the store for this process, until the returned file is closed.
+pub(crate) fn lock(path: &Path) -> Result<File, OpenError> {
+    let folder = folder(path);
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |error| OpenError::Io { path, error }
+    };
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io(folder))?;
+    let lock_path = PathBuf::from(format!("{}.lock", path.display()));
+    let mut options = OpenOptions::new();
+    let file = options.create(true).truncate(false).write(true).mode(0o600).open(&lock_path).map_err(io(&lock_path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path: path.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(io(&lock_path)(error)),
+    }
+}
+
+/// Opens the file for writing, with the schema of this version.
+pub(crate) fn open(path: &Path) -> Result<Connection, OpenError> {
+    let sqlite = |error| OpenError::sqlite(path, &error);
+    let io = |error| OpenError::Io { path: path.to_owned(), error };
+    if rusqlite::version_number() < SQLITE_VERSION_MIN {
+        let reason = format!("SQLite {} is too old", rusqlite::version());
+        return Err(OpenError::Sqlite { path: path.to_owned(), reason });
+    }
+    // Made here, so that nobody else can read it.
+    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path).map_err(io)?;
+    let mut connection = Connection::open(path).map_err(sqlite)?;
+    connection
+        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;")
+        .map_err(sqlite)?;
+    migrate(&mut connection, path)?;
+    // The file itself must be found again after a power cut.
+    File::open(folder(path)).and_then(|folder| folder.sync_all()).map_err(io)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(connection)
+}
+
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    let sqlite = |error| OpenError::sqlite(path, &error);
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
+    let found: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sqlite)?;
+    let Some(missing) = usize::try_from(found).ok().and_then(|found| MIGRATIONS.get(found..)) else {
+        return Err(OpenError::NewerSchema { path: path.to_owned(), found, known: VERSION });
+    };
+    for migration in missing {
+        transaction.execute_batch(migration).map_err(sqlite)?;
+    }
+    if !missing.is_empty() {
+        transaction.pragma_update(None, "user_version", VERSION).map_err(sqlite)?;
+    }
+    transaction.commit().map_err(sqlite)
+}
+
+/// All organizations.
+pub(crate) fn organizations(connection: &Connection) -> rusqlite::Result<Vec<Row>> {
+    let mut statement = connection.prepare(
+        "SELECT number, id, name, state, created_at, sequence, last_event_at, last_metadata_sequence, \
+         last_metadata_at, entries FROM organization",
+    )?;
+    let rows = statement.query_map([], |row| {
+        let time = |column| row.get(column).map(Timestamp::from_micros);
+        let id = OrganizationId::new(&row.get::<_, String>(1)?);
+        let organization = Organization {
+            id: id.map_err(|error| conversion(1, error))?,
+            name: row.get(2)?,
+            state: state_of(row.get(3)?).ok_or(rusqlite::Error::IntegralValueOutOfRange(3, row.get(3)?))?,
+            created_at: time(4)?,
+            sequence: row.get(5)?,
+            last_metadata_event: Details { sequence: row.get(7)?, at: time(8)? },
+        };
+        Ok(Row { number: row.get(0)?, organization, last_event_at: time(6)?, entries: row.get(9)? })
+    })?;
+    rows.collect()
+}
+
+/// The number of a state in the file.
+pub(crate) fn number_of(state: OrganizationState) -> i64 {
+    match state {
+        OrganizationState::Active => 1,
+        OrganizationState::Inactive => 2,
+        OrganizationState::Removed => 3,
+    }
+}
+
+fn state_of(number: i64) -> Option<OrganizationState> {
+    let states = [OrganizationState::Active, OrganizationState::Inactive, OrganizationState::Removed];
+    states.into_iter().find(|&state| number_of(state) == number)
+}
+
+/// The error of a column that holds what it must not.
+pub(crate) fn conversion(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}

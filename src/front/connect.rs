@@ -1,0 +1,105 @@
+//! Connect, unary: one message a body, JSON or protobuf, and errors as JSON.
+
+use std::io::Write;
+
+use bytes::Bytes;
+use domain::{Code, Error};
+use flate2::{Compression as Level, write::GzEncoder};
+use http::{HeaderMap, HeaderValue, Request, Response, header};
+
+use super::{
+    body::Body,
+    encoding::{ConnectCodec, Encoding},
+    envelope::{self, Compression},
+    head::Head,
+    limits,
+    rpc::{Codec, Gate, Input, Reply, Rpc},
+};
+
+/// Bodies smaller than this, in bytes, are not compressed: it would cost more than it saves.
+const COMPRESS_BYTES_MIN: usize = 1024;
+
+/// Answers a Connect call of `rpc`.
+pub async fn answer(gate: &Gate, rpc: &Rpc, codec: ConnectCodec, request: Request<Body>) -> Response<Body> {
+    let encoding = Encoding::Connect(codec);
+    let (parts, body) = request.into_parts();
+    let mut response = match Head::read(parts, encoding) {
+        Err(response) => response,
+        Ok(head) => {
+            head.conclude(async {
+                let input = read(rpc, codec, &head.headers, body).await;
+                let reply = rpc.call(gate, &head, input).await?;
+                let response = write(reply.as_ref(), codec, accepts_gzip(&head.headers));
+                response.map_err(|error| error.to_status(head.language()))
+            })
+            .await
+        }
+    };
+    response.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+    response
+}
+
+async fn read(rpc: &Rpc, codec: ConnectCodec, headers: &HeaderMap, body: Body) -> Result<Input, Error> {
+    if let Some(version) = headers.get("connect-protocol-version").filter(|version| *version != "1") {
+        let shown = String::from_utf8_lossy(version.as_bytes());
+        let text = format!("Connect-Protocol-Version must be \"1\": got {shown:?}");
+        return Err(Error::protocol(Code::InvalidArgument, text));
+    }
+    let compression = match headers.get(header::CONTENT_ENCODING).map_or(&b""[..], HeaderValue::as_bytes) {
+        b"" | b"identity" => Compression::Identity,
+        b"gzip" => Compression::Gzip,
+        other => {
+            let other = String::from_utf8_lossy(other);
+            let text = format!("unknown compression {other:?}: supported encodings are gzip");
+            return Err(Error::protocol(Code::Unimplemented, text));
+        }
+    };
+    let limit = rpc.message_bytes_max;
+    let (codec, bytes_max) = match codec {
+        ConnectCodec::Json => (Codec::Json(protojson::Envelope::Whole), limits::json_body_bytes_max(limit)),
+        ConnectCodec::Proto => {
+            (Codec::Proto { malformed: Code::InvalidArgument }, limits::proto_body_bytes_max(limit))
+        }
+    };
+    let mut payload = limits::read(body, bytes_max, limit).await?;
+    if compression == Compression::Gzip {
+        payload = envelope::gunzip(&payload, bytes_max, limit)?.map_err(|error| {
+            Error::protocol(Code::InvalidArgument, format!("the body is no valid gzip: {error}"))
+        })?;
+    }
+    Ok(Input { codec, payload, path: Vec::new(), query: Vec::new() })
+}
+
+fn write(reply: &dyn Reply, codec: ConnectCodec, gzip: bool) -> Result<Response<Body>, Error> {
+    let (body, media_type) = match codec {
+        ConnectCodec::Json => (reply.to_json()?, "application/json"),
+        ConnectCodec::Proto => (reply.to_proto(), "application/proto"),
+    };
+    let compressed = if gzip && body.len() >= COMPRESS_BYTES_MIN { compress(&body) } else { None };
+    let mut response = Response::new(Body::from(Bytes::new()));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    if compressed.is_some() {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    *response.body_mut() = Body::from(compressed.unwrap_or(body));
+    Ok(response)
+}
+
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok()).any(|value| {
+        value.split(',').any(|coding| {
+            let mut parts = coding.split(';').map(str::trim);
+            let name = parts.next().unwrap_or_default();
+            let refused = parts.any(|parameter| matches!(parameter, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
+            name.eq_ignore_ascii_case("gzip") && !refused
+        })
+    })
+}
+
+/// In memory nothing can fail; if it did, the plain body is as good.
+fn compress(body: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 2), Level::fast());
+    encoder.write_all(body).ok()?;
+    encoder.finish().ok()
+}

@@ -1,0 +1,179 @@
+//! A connection, with what was read ahead of hyper, and with the one header that hyper needs to see.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// hyper sends HTTP/1.1 trailers only to those who ask for them, and many gRPC clients do not (departure D3).
+const TE_TRAILERS: &[u8] = b"te: trailers\r\n";
+
+/// How much is read at once while a request line is awaited.
+const CHUNK_BYTES: usize = 8 * 1024;
+
+/// A stream that hyper reads from.
+pub struct Connection<S> {
+    stream: S,
+    /// What hyper reads first.
+    ahead: BytesMut,
+    te: Option<TeTrailers>,
+}
+
+/// Puts `TE: trailers` behind the request line of each HTTP/1.1 request.
+#[derive(Clone, Default)]
+pub struct TeTrailers {
+    /// Whether the request line has gone by, so that bytes pass as they are.
+    passed: Arc<AtomicBool>,
+}
+
+impl TeTrailers {
+    /// The request was read and answered: the next bytes are a new request.
+    pub fn expect_request(&self) {
+        self.passed.store(false, Ordering::Release);
+    }
+
+    fn is_waiting(&self) -> bool {
+        !self.passed.load(Ordering::Acquire)
+    }
+
+    /// Appends `read` to `ahead`, with the header behind the request line if it ends here.
+    fn pass(&self, read: &[u8], ahead: &mut BytesMut) {
+        // Empty lines before a request line are allowed (RFC 9112, section 2.2).
+        let begin = if ahead.is_empty() { read.iter().position(|b| !b"\r\n".contains(b)) } else { Some(0) };
+        let end = begin.and_then(|begin| Some(begin + read[begin..].iter().position(|&b| b == b'\n')? + 1));
+        let (line, rest) = read.split_at(end.unwrap_or(read.len()));
+        ahead.extend_from_slice(line);
+        if end.is_some() {
+            ahead.extend_from_slice(TE_TRAILERS);
+            ahead.extend_from_slice(rest);
+            self.passed.store(true, Ordering::Release);
+        }
+    }
+}
+
+impl<S> Connection<S> {
+    /// A connection for HTTP/2.
+    pub fn http2(stream: S, ahead: &[u8]) -> Self {
+        Self { stream, ahead: ahead.into(), te: None }
+    }
+
+    /// A connection for HTTP/1.1.
+    pub fn http1(stream: S, ahead: &[u8], te: TeTrailers) -> Self {
+        let mut all = BytesMut::with_capacity(CHUNK_BYTES);
+        te.pass(ahead, &mut all);
+        Self { stream, ahead: all, te: Some(te) }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if let Some(te) = this.te.as_ref().filter(|te| te.is_waiting()) {
+            // A request line is held back until it is whole, or too long to be one.
+            while te.is_waiting() && this.ahead.len() < CHUNK_BYTES {
+                let mut chunk = [std::mem::MaybeUninit::uninit(); CHUNK_BYTES];
+                let mut read = ReadBuf::uninit(&mut chunk);
+                ready!(Pin::new(&mut this.stream).poll_read(cx, &mut read))?;
+                if read.filled().is_empty() {
+                    break;
+                }
+                te.pass(read.filled(), &mut this.ahead);
+            }
+        }
+        if this.ahead.is_empty() {
+            return Pin::new(&mut this.stream).poll_read(cx, out);
+        }
+        let length = this.ahead.len().min(out.remaining());
+        out.put_slice(&this.ahead[..length]);
+        this.ahead.advance(length);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, data)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, data)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    async fn read_all(ahead: &[u8], pieces: &[&[u8]], te: TeTrailers) -> String {
+        let (mut client, server) = tokio::io::duplex(64 * 1024);
+        for piece in pieces {
+            client.write_all(piece).await.unwrap();
+        }
+        drop(client);
+        let mut read = String::new();
+        Connection::http1(server, ahead, te).read_to_string(&mut read).await.unwrap();
+        read
+    }
+
+    #[tokio::test]
+    async fn the_header_stands_behind_the_request_line_wherever_the_bytes_are_cut() {
+        let sent = b"GET / HTTP/1.1\r\nhost: a\r\n\r\nbody\r\n";
+        for cut in 0..sent.len() {
+            let (ahead, rest) = sent.split_at(cut);
+            let read = read_all(ahead, &[rest], TeTrailers::default()).await;
+            assert_eq!(read, "GET / HTTP/1.1\r\nte: trailers\r\nhost: a\r\n\r\nbody\r\n", "cut after {cut}");
+        }
+    }
+
+    #[tokio::test]
+    async fn empty_lines_before_a_request_are_no_request_line() {
+        let read = read_all(b"\r\n", &[b"\r\nGET / HTTP/1.1\r\n\r\n"], TeTrailers::default()).await;
+        assert_eq!(read, "\r\n\r\nGET / HTTP/1.1\r\nte: trailers\r\n\r\n");
+    }
+
+    #[tokio::test]
+    async fn a_request_line_without_end_is_not_held_back() {
+        let long = vec![b'x'; 3 * CHUNK_BYTES];
+        assert_eq!(read_all(b"", &[&long], TeTrailers::default()).await.len(), long.len());
+    }
+
+    #[tokio::test]
+    async fn each_request_gets_the_header() {
+        let (mut client, server) = tokio::io::duplex(1024);
+        let te = TeTrailers::default();
+        let mut connection = Connection::http1(server, b"", te.clone());
+        for _ in 0..3 {
+            client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+            let mut read = vec![0; b"GET / HTTP/1.1\r\nte: trailers\r\n\r\n".len()];
+            connection.read_exact(&mut read).await.unwrap();
+            assert!(read.ends_with(b"\r\nte: trailers\r\n\r\n"));
+            te.expect_request();
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! URLs for those who operate the server (contract 10).
+
+use axum::{
+    Router,
+    extract::{RawQuery, Request},
+    routing::any,
+};
+use domain::{Code, Error, Language};
+use http::{HeaderValue, Method, Response, StatusCode, header};
+
+use super::{
+    body::Body,
+    encoding::Encoding,
+    head::Record,
+    health::{Health, UNKNOWN_SERVICE},
+    path, status,
+};
+
+/// The axum router of these URLs.
+pub fn router(health: &Health) -> Router {
+    let (ready, serving) = (health.clone(), health.clone());
+    Router::new()
+        .route("/debug/healthz", any(async || text(StatusCode::OK, "text/plain; charset=utf-8", "ok")))
+        .route("/debug/ready", any(async move || debug_ready(&ready)))
+        .route("/healthz", any(async move |RawQuery(query): RawQuery, request: Request| {
+            healthz(&serving, request.method(), query.as_deref().unwrap_or_default())
+        }))
+}
+
+fn debug_ready(health: &Health) -> Response<Body> {
+    if health.is_serving() {
+        text(StatusCode::OK, "application/json", "\"ok\"")
+    } else {
+        text(StatusCode::PRECONDITION_FAILED, "text/plain; charset=utf-8", "not ready")
+    }
+}
+
+fn healthz(health: &Health, method: &Method, query: &str) -> Response<Body> {
+    if method != Method::GET {
+        return status::plain(StatusCode::METHOD_NOT_ALLOWED, Code::Unimplemented, "Method Not Allowed");
+    }
+    let refuse = |error: Error| status::draw(&error.to_status(Language::En), Encoding::Rest, &Record::new(None));
+    let fields = match path::query(query) {
+        Ok(fields) => fields,
+        Err(error) => return refuse(error),
+    };
+    let service = fields.iter().find(|(name, _)| name == "service").map_or("", |(_, service)| service.as_str());
+    if !health.knows(service) {
+        let (code, message) = UNKNOWN_SERVICE;
+        return refuse(Error::protocol(code, message));
+    }
+    if health.is_serving() {
+        text(StatusCode::OK, "application/json", "{\"status\":\"SERVING\"}\n")
+    } else {
+        text(StatusCode::SERVICE_UNAVAILABLE, "application/json", "{\"status\":\"NOT_SERVING\"}\n")
+    }
+}
+
+fn text(status: StatusCode, content_type: &'static str, body: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}

@@ -1,0 +1,99 @@
+//! The services that come with gRPC itself, served by tonic as they are: reflection, v1 and v1alpha, and
+//! `grpc.health.v1`. Over gRPC only (departure D20).
+
+use std::convert::Infallible;
+
+use domain::{Code, Error, Language};
+use http::{HeaderValue, Request, Response, header};
+use tonic_health::pb::health_server::HealthServer;
+use tower::{BoxError, Service, ServiceExt, util::BoxCloneSyncService};
+
+use super::{
+    body::Body,
+    encoding::Encoding,
+    grpc,
+    head::Head,
+    health::Health,
+};
+
+type TonicService = BoxCloneSyncService<Request<Body>, Response<tonic::body::Body>, Infallible>;
+
+/// The RPCs of these services, by path.
+#[derive(Clone)]
+pub struct StandardServices(Vec<(&'static str, TonicService)>);
+
+impl StandardServices {
+    /// The services for `descriptors`, an encoded `FileDescriptorSet` of everything that is served.
+    ///
+    /// # Errors
+    /// If the set does not decode.
+    pub fn new(descriptors: &'static [u8], health: Health) -> Result<Self, BoxError> {
+        let reflection = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(descriptors)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        let health = boxed(HealthServer::new(health));
+        Ok(Self(vec![
+            ("/grpc.health.v1.Health/Check", health.clone()),
+            ("/grpc.health.v1.Health/Watch", health),
+            ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", boxed(reflection().build_v1()?)),
+            ("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", boxed(reflection().build_v1alpha()?)),
+        ]))
+    }
+
+    /// The service at `path`, if there is one.
+    pub fn at(&self, path: &str) -> Option<TonicService> {
+        self.0.iter().find(|(served, _)| *served == path).map(|(_, service)| service.clone())
+    }
+
+    /// The full names of these services.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().filter_map(|(path, _)| path.strip_prefix('/')?.split('/').next())
+    }
+}
+
+/// Answers a gRPC call by `service`.
+pub async fn answer(service: TonicService, encoding: Encoding, request: Request<Body>) -> Response<Body> {
+    grpc::with_trailers(request, async |request| {
+        let (parts, body) = request.into_parts();
+        let head = match Head::read(parts.clone(), encoding) {
+            Ok(head) => head,
+            Err(response) => return response,
+        };
+        let request = Request::from_parts(parts, body);
+        head.conclude(async {
+            let answer = service.oneshot(request).await.map_err(|never| match never {})?;
+            let mut response = answer.map(Body::new);
+            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(encoding.media_type()));
+            Ok(response)
+        })
+        .await
+    })
+    .await
+}
+
+/// What grpc-go says of a path at which nothing is served.
+pub fn unknown(path: &str, services: impl IntoIterator<Item = &'static str>, encoding: Encoding, head: &super::Record) -> Response<Body> {
+    let text = match path.strip_prefix('/').unwrap_or(path).rsplit_once('/') {
+        None => format!("malformed method name: {path:?}"),
+        Some((service, method)) if services.into_iter().any(|known| known == service) => {
+            format!("unknown method {method} for service {service}")
+        }
+        Some((service, _)) => format!("unknown service {service}"),
+    };
+    let status = Error::protocol(Code::Unimplemented, text).to_status(Language::En);
+    super::status::draw(&status, encoding, head)
+}
+
+fn boxed<S>(service: S) -> TonicService
+where
+    S: Service<Request<Body>, Response = Response<tonic::body::Body>, Error = Infallible>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send,
+{
+    BoxCloneSyncService::new(service)
+}
