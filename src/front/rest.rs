@@ -29,6 +29,7 @@ const FORM: &[u8] = b"application/x-www-form-urlencoded";
 struct Route {
     rpc: Rpc,
     takes_body: bool,
+    takes_query: bool,
     /// Fields that this path has as literal text.
     literals: Vec<(String, String)>,
 }
@@ -59,7 +60,8 @@ fn resources(rpcs: &[Rpc]) -> BTreeMap<String, Resource> {
     let mut resources: BTreeMap<String, Resource> = BTreeMap::new();
     for rpc in rpcs {
         for binding in rpc.bindings {
-            let route = Route { rpc: rpc.clone(), takes_body: binding.takes_body, literals: Vec::new() };
+            let (takes_body, takes_query) = (binding.takes_body, binding.takes_query);
+            let route = Route { rpc: rpc.clone(), takes_body, takes_query, literals: Vec::new() };
             resources.entry(binding.template.to_owned()).or_default().0.push((binding.http_method.clone(), route));
         }
     }
@@ -161,7 +163,7 @@ async fn json(
             };
             let (payload, form) = if form { (Bytes::new(), body) } else { (body, Bytes::new()) };
             let mut query_fields = Vec::new();
-            if !route.takes_body {
+            if route.takes_query {
                 let form = std::str::from_utf8(&form)
                     .map_err(|_| Error::protocol(Code::InvalidArgument, "the form is not UTF-8"))?;
                 query_fields = path::query(form)?;

@@ -32,8 +32,10 @@ pub struct Binding {
     pub http_method: http::Method,
     /// The whole path, with `{field}` for a segment that is bound.
     pub template: &'static str,
-    /// Whether the message comes from the body; else it comes from the path and the query alone.
+    /// Whether the message comes from the body.
     pub takes_body: bool,
+    /// Whether fields come from the query: without a body, those that the path does not bind.
+    pub takes_query: bool,
 }
 
 /// What the proto says of an RPC.

@@ -74,10 +74,12 @@ fn rpc(service: &ServiceDescriptor, method: &MethodDescriptor, out: &mut String)
     writeln!(out, "                rest_prefix: {:?},", settings.rest_prefix)?;
     writeln!(out, "                bindings: &[")?;
     for rule in options::http_rules(method)? {
+        let bound = binding::path_fields(&rule.template);
+        let takes_query = !rule.takes_body && method.input().fields().any(|field| !bound.contains(&field.name().to_owned()));
         writeln!(
             out,
             "                    ::metagate::front::Binding {{ http_method: ::http::Method::{}, template: {:?}, \
-             takes_body: {} }},",
+             takes_body: {}, takes_query: {takes_query} }},",
             rule.http_method,
             settings.rest_prefix.clone() + &rule.template,
             rule.takes_body

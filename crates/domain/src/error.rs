@@ -128,7 +128,7 @@ impl Error {
             }
             Self::Protocol { code, message } => plain(*code, message.clone()),
             Self::Unavailable { .. } => plain(Code::Unavailable, "the store is unavailable".to_owned()),
-            Self::Internal { .. } => plain(Code::Internal, Text::Internal.in_language(language).to_owned()),
+            Self::Internal { .. } => Self::Refused(Refusal::Internal).to_status(language),
         }
     }
 }
@@ -168,6 +168,17 @@ mod tests {
             let english = Error::from(refusal).to_status(Language::En);
             for &language in Language::ALL {
                 assert_eq!(Error::from(refusal).to_status(language), english, "{refusal:?} in {language:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_text_is_in_every_language() {
+        for &refusal in Refusal::ALL {
+            let english = Error::from(refusal).to_status(Language::En).message;
+            let Wording::Text(_) = refusal.row().wording else { continue };
+            for &language in Language::ALL.iter().filter(|&&language| language != Language::En) {
+                assert_ne!(Error::from(refusal).to_status(language).message, english, "{refusal:?} in {language:?}");
             }
         }
     }

@@ -1,0 +1,63 @@
+//! What every store must pass: the contract of [`Store`](crate::Store), line by line, and random operations against a
+//! model.
+//!
+//! ```ignore
+//! storage::storage_suite!(Box::new(MyStore::fresh()));
+//! ```
+//!
+//! The expression makes a fresh, empty store, and dereferences to it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+pub mod model;
+pub mod rules;
+
+/// Emits the suite as tests of the store that the expression makes.
+#[macro_export]
+macro_rules! storage_suite {
+    ($make:expr) => {
+        $crate::storage_suite! { $make =>
+            a_set_is_read_back
+            a_set_is_an_event_even_if_nothing_changes
+            a_set_if_different_of_the_same_value_is_no_event
+            changes_are_judged_against_the_state_before
+            a_refused_batch_leaves_no_trace
+            created_at_lasts_until_the_key_is_removed
+            what_changes_nothing_answers_with_the_last_metadata_event
+            keys_compare_byte_for_byte
+            lists_are_in_byte_order_and_count_all
+            pages_of_any_offset_and_limit
+            filters_take_text_literally
+            values_of_any_size
+            organizations_keep_to_themselves
+            an_absent_organization_has_nothing_and_takes_nothing
+            a_removed_organization_has_nothing_and_takes_nothing
+            states_are_events_but_no_metadata_events
+            creating_again_changes_nothing
+            racing_writers_take_each_number_once
+            of_racing_removes_one_succeeds
+            nobody_sees_half_a_batch
+            a_write_whose_caller_leaves_is_whole_or_absent
+        }
+
+        #[test]
+        fn random_operations_do_as_the_model_does() {
+            let runtime = ::tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+            let outcome = $crate::suite::model::run(48, |operations| {
+                runtime.block_on(async {
+                    let store = $make;
+                    $crate::suite::model::check(&*store, operations).await
+                })
+            });
+            assert_eq!(outcome, Ok(()));
+        }
+    };
+    ($make:expr => $($rule:ident)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $rule() {
+                $crate::suite::rules::$rule(&*$make).await;
+            }
+        )*
+    };
+}
