@@ -1,6 +1,12 @@
 //! Settings: from flags, the environment and a file, in this order; else the default.
 
-use std::{collections::BTreeMap, env, fmt, fs, net::{IpAddr, SocketAddr}, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    env, fmt, fs,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::Args;
 use ipnet::IpNet;
@@ -111,9 +117,15 @@ impl Config {
         let mut sources = Sources { env: &env, file };
         let config = Self {
             listen: sources.setting("listen", flags.listen, "127.0.0.1:8080", |text| {
-                text.parse().map_err(|_| "an address and a port, such as 127.0.0.1:8080 or [::]:8080".to_owned())
+                text.parse()
+                    .map_err(|_| "an address and a port, such as 127.0.0.1:8080 or [::]:8080".to_owned())
             })?,
-            storage: sources.setting("storage", flags.storage, "sqlite:metagate-data/metagate.db", storage)?,
+            storage: sources.setting(
+                "storage",
+                flags.storage,
+                "sqlite:metagate-data/metagate.db",
+                storage,
+            )?,
             directory: sources.setting("directory", flags.directory, "", |text| {
                 Ok(if text.is_empty() { None } else { Some(PathBuf::from(text)) })
             })?,
@@ -164,7 +176,9 @@ impl Sources<'_> {
             .or_else(|| (self.env)(&variable).map(|value| (value, variable)))
             .or(in_file)
             .unwrap_or_else(|| (default.to_owned(), format!("the default of {name}")));
-        parse(&value).map_err(|allowed| ConfigError(format!("{place}: {value:?} is not allowed; allowed is {allowed}")))
+        parse(&value).map_err(|allowed| {
+            ConfigError(format!("{place}: {value:?} is not allowed; allowed is {allowed}"))
+        })
     }
 }
 
@@ -195,7 +209,9 @@ impl File {
 
     /// The value of a setting as a flag would have it, and its place.
     fn take(&mut self, name: &str) -> Result<Option<(String, String)>, ConfigError> {
-        let Some(key) = self.settings.keys().find(|key| key.get_ref() == name).cloned() else { return Ok(None) };
+        let Some(key) = self.settings.keys().find(|key| key.get_ref() == name).cloned() else {
+            return Ok(None);
+        };
         let Some(value) = self.settings.remove(&key) else { return Ok(None) };
         let place = self.place(key.span().start);
         let text = match value.get_ref() {
@@ -203,7 +219,9 @@ impl File {
             toml::Value::Integer(number) => number.to_string(),
             other => {
                 let kind = other.type_str();
-                return Err(ConfigError(format!("{place}: {name} is a string or a whole number, not a {kind}")));
+                return Err(ConfigError(format!(
+                    "{place}: {name} is a string or a whole number, not a {kind}"
+                )));
             }
         };
         Ok(Some((text, format!("{place}: {name}"))))
@@ -216,7 +234,10 @@ impl File {
             None => Ok(()),
             Some(key) => {
                 let place = self.place(key.span().start);
-                Err(ConfigError(format!("{place}: there is no setting {:?}; see metagate serve --help", key.get_ref())))
+                Err(ConfigError(format!(
+                    "{place}: there is no setting {:?}; see metagate serve --help",
+                    key.get_ref()
+                )))
             }
         }
     }
@@ -235,8 +256,14 @@ fn bytes(text: &str) -> Result<usize, String> {
 }
 
 fn networks(text: &str) -> Result<Vec<IpNet>, String> {
-    let network = |text: &str| text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).ok();
-    let list = text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(network).collect::<Option<Vec<_>>>();
+    let network =
+        |text: &str| text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).ok();
+    let list = text
+        .split(',')
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+        .map(network)
+        .collect::<Option<Vec<_>>>();
     list.ok_or_else(|| "a list of addresses or networks, such as 10.0.0.7,192.168.0.0/16".to_owned())
 }
 
@@ -246,7 +273,8 @@ fn limits(text: &str) -> Result<BTreeMap<String, usize>, String> {
         let (service, limit) = text.split_once('=')?;
         Some((service.trim().to_owned(), bytes(limit.trim()).ok()?))
     };
-    let list = text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(limit).collect::<Option<_>>();
+    let list =
+        text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(limit).collect::<Option<_>>();
     list.ok_or_else(|| allowed.to_owned())
 }
 
@@ -257,7 +285,8 @@ mod tests {
     use super::*;
 
     fn load(flags: Flags, env: &[(&str, &str)]) -> Result<Config, String> {
-        let value = |name: &str| env.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        let value =
+            |name: &str| env.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
         Config::from_sources(flags, value).map_err(|error| error.to_string())
     }
 
@@ -313,18 +342,24 @@ mod tests {
             let error = load(flags, &[]).unwrap_err();
             assert!(error.starts_with(&format!("{}{want}", file.path().display())), "{error}");
         }
-        let error = load(Flags { config: Some("/nowhere.toml".to_owned()), ..Flags::default() }, &[]).unwrap_err();
+        let error =
+            load(Flags { config: Some("/nowhere.toml".to_owned()), ..Flags::default() }, &[]).unwrap_err();
         assert!(error.starts_with("/nowhere.toml: "), "{error}");
     }
 
     #[test]
     fn values() {
         let (_file, flags) = file("drain-seconds = 5\ntrusted-proxies = \"10.0.0.7, 10.1.0.0/16\"\n");
-        let config = load(flags, &[("METAGATE_STORAGE", "memory:"), ("METAGATE_MESSAGE_BYTES_MAX", "a=1,b=2")]).unwrap();
+        let config =
+            load(flags, &[("METAGATE_STORAGE", "memory:"), ("METAGATE_MESSAGE_BYTES_MAX", "a=1,b=2")])
+                .unwrap();
         assert_eq!(config.drain, Duration::from_secs(5));
         assert_eq!(config.storage, Storage::Memory);
         assert_eq!(config.trusted_proxies.len(), 2);
         assert_eq!(config.message_bytes_max["b"], 2);
-        assert_eq!(load(Flags::default(), &[]).unwrap().storage.to_string(), "sqlite:metagate-data/metagate.db");
+        assert_eq!(
+            load(Flags::default(), &[]).unwrap().storage.to_string(),
+            "sqlite:metagate-data/metagate.db"
+        );
     }
 }

@@ -22,7 +22,9 @@ pub fn start(format: LogFormat, level: Level) {
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
     let started = match format {
         LogFormat::Text => tracing_subscriber::registry().with(filter).with(lines).try_init(),
-        LogFormat::Json => tracing_subscriber::registry().with(filter).with(lines.json().flatten_event(true)).try_init(),
+        LogFormat::Json => {
+            tracing_subscriber::registry().with(filter).with(lines.json().flatten_event(true)).try_init()
+        }
     };
     if started.is_err() {
         tracing::debug!("logging was started before");

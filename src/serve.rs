@@ -118,7 +118,9 @@ fn front(
 ) -> Result<Front, StartError> {
     let mut rpcs = api::rpcs(store);
     let services: BTreeSet<&str> = rpcs.iter().map(|rpc| rpc.service).collect();
-    if let Some(unknown) = config.message_bytes_max.keys().find(|service| !services.contains(service.as_str())) {
+    if let Some(unknown) =
+        config.message_bytes_max.keys().find(|service| !services.contains(service.as_str()))
+    {
         let known = services.into_iter().collect::<Vec<_>>().join(", ");
         return Err(StartError::Service(unknown.clone(), known));
     }
@@ -149,7 +151,8 @@ struct DevelopmentAccess {
 /// The directory that was asked for, or one for development.
 fn directory(config: &Config) -> Result<(Directory, Option<DevelopmentAccess>), StartError> {
     if let Some(path) = &config.directory {
-        let text = fs::read_to_string(path).map_err(|error| StartError::Read { path: path.clone(), error })?;
+        let text =
+            fs::read_to_string(path).map_err(|error| StartError::Read { path: path.clone(), error })?;
         return Ok((Directory::parse(&text, &path.display().to_string())?, None));
     }
     let (development, place) = match &config.storage {

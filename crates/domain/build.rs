@@ -43,7 +43,9 @@ fn generate(errors: &Errors) -> Result<String, Box<dyn Error>> {
     writeln!(out, "    const fn row(self) -> Row {{\n        match self {{")?;
     for refusal in &errors.refusal {
         let wording = match (&refusal.text, &refusal.verbatim) {
-            (Some(text), None) if errors.text.contains_key(text) => format!("Wording::Text(Text::{})", variant(text)),
+            (Some(text), None) if errors.text.contains_key(text) => {
+                format!("Wording::Text(Text::{})", variant(text))
+            }
             (None, Some(verbatim)) => format!("Wording::Verbatim({verbatim:?})"),
             _ => return Err(format!("{}: give either a known `text` or `verbatim`", refusal.name).into()),
         };
@@ -57,12 +59,20 @@ fn generate(errors: &Errors) -> Result<String, Box<dyn Error>> {
     for name in errors.text.keys() {
         writeln!(out, "    {},", variant(name))?;
     }
-    writeln!(out, "}}\n\nimpl Text {{\n    const fn in_language(self, language: Language) -> &'static str {{")?;
+    writeln!(
+        out,
+        "}}\n\nimpl Text {{\n    const fn in_language(self, language: Language) -> &'static str {{"
+    )?;
     writeln!(out, "        match (self, language) {{")?;
     for (name, languages) in &errors.text {
         let english = languages.get("en").ok_or_else(|| format!("text {name} has no `en`"))?;
         for (language, text) in languages.iter().filter(|(language, _)| *language != "en") {
-            writeln!(out, "            (Self::{}, Language::{}) => {text:?},", variant(name), variant(language))?;
+            writeln!(
+                out,
+                "            (Self::{}, Language::{}) => {text:?},",
+                variant(name),
+                variant(language)
+            )?;
         }
         writeln!(out, "            (Self::{}, _) => {english:?},", variant(name))?;
     }

@@ -35,12 +35,17 @@ impl Gatekeeper {
             return Err(Refusal::TokenInvalid.into());
         }
         head.record.caller(caller.user());
-        let named = head.headers.get(X_ZITADEL_ORGID).map(|value| value.as_bytes().trim_ascii()).filter(|id| !id.is_empty());
+        let named = head
+            .headers
+            .get(X_ZITADEL_ORGID)
+            .map(|value| value.as_bytes().trim_ascii())
+            .filter(|id| !id.is_empty());
         let (organization, exists) = match named {
             None => (caller.organization().clone(), home.is_some()),
             Some(id) => {
                 let ascii = std::str::from_utf8(id).ok().filter(|id| id.is_ascii());
-                let id = ascii.and_then(|id| OrganizationId::new(id).ok()).ok_or(Refusal::OrganizationUnknown)?;
+                let id =
+                    ascii.and_then(|id| OrganizationId::new(id).ok()).ok_or(Refusal::OrganizationUnknown)?;
                 let exists = id == *caller.organization() && home.is_some()
                     || self.store.organization(&id).await.map_err(unavailable)?.is_some();
                 (id, exists)

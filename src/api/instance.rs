@@ -37,7 +37,9 @@ impl Instance {
     }
 
     fn trusts(&self, peer: Option<IpAddr>) -> bool {
-        peer.is_some_and(|peer| self.trusted_proxies.iter().any(|proxies| proxies.contains(&peer.to_canonical())))
+        peer.is_some_and(|peer| {
+            self.trusted_proxies.iter().any(|proxies| proxies.contains(&peer.to_canonical()))
+        })
     }
 }
 
@@ -66,7 +68,12 @@ impl Origin {
             text("x-forwarded-proto"),
         ];
         Self {
-            instance_host: instance_host.into_iter().flatten().find(|host| is_host(host)).unwrap_or(host).to_owned(),
+            instance_host: instance_host
+                .into_iter()
+                .flatten()
+                .find(|host| is_host(host))
+                .unwrap_or(host)
+                .to_owned(),
             public_host: text("x-zitadel-public-host").unwrap_or_default().to_owned(),
             scheme: scheme
                 .into_iter()
@@ -112,9 +119,18 @@ mod tests {
             (&[][..], "&{localhost:8080  http}"),
             (&[("x-forwarded-host", "a.example")], "&{a.example  http}"),
             (&[("x-forwarded-host", "a.example:99999")], "&{localhost:8080  http}"),
-            (&[("forwarded", "for=1.2.3.4; Host=\"b.example:443\";proto=https, host=c")], "&{b.example:443  https}"),
-            (&[("forwarded", "host=b.example"), ("x-zitadel-instance-host", "i.example")], "&{i.example  http}"),
-            (&[("x-zitadel-public-host", "p.example"), ("x-forwarded-proto", "https")], "&{localhost:8080 p.example https}"),
+            (
+                &[("forwarded", "for=1.2.3.4; Host=\"b.example:443\";proto=https, host=c")],
+                "&{b.example:443  https}",
+            ),
+            (
+                &[("forwarded", "host=b.example"), ("x-zitadel-instance-host", "i.example")],
+                "&{i.example  http}",
+            ),
+            (
+                &[("x-zitadel-public-host", "p.example"), ("x-forwarded-proto", "https")],
+                "&{localhost:8080 p.example https}",
+            ),
             (&[("x-forwarded-proto", "gopher")], "&{localhost:8080  http}"),
         ] {
             let mut map = HeaderMap::new();
@@ -128,13 +144,7 @@ mod tests {
 
     #[test]
     fn ports() {
-        for (host, want) in [
-            ("a", "a"),
-            ("a:80", "a"),
-            ("[::1]", "[::1]"),
-            ("[::1]:80", "[::1]"),
-            ("", ""),
-        ] {
+        for (host, want) in [("a", "a"), ("a:80", "a"), ("[::1]", "[::1]"), ("[::1]:80", "[::1]"), ("", "")] {
             assert_eq!(without_port(host), want);
         }
     }

@@ -6,9 +6,10 @@ use super::{
     generated::zitadel::{
         management::v1::{
             BulkRemoveOrgMetadataRequest, BulkRemoveOrgMetadataResponse, BulkSetOrgMetadataRequest,
-            BulkSetOrgMetadataResponse, GetOrgMetadataRequest, GetOrgMetadataResponse, HealthzRequest, HealthzResponse,
-            ListOrgMetadataRequest, ListOrgMetadataResponse, ManagementService, RemoveOrgMetadataRequest,
-            RemoveOrgMetadataResponse, SetOrgMetadataRequest, SetOrgMetadataResponse,
+            BulkSetOrgMetadataResponse, GetOrgMetadataRequest, GetOrgMetadataResponse, HealthzRequest,
+            HealthzResponse, ListOrgMetadataRequest, ListOrgMetadataResponse, ManagementService,
+            RemoveOrgMetadataRequest, RemoveOrgMetadataResponse, SetOrgMetadataRequest,
+            SetOrgMetadataResponse,
         },
         metadata::v1::{self as shared, metadata_query},
         v1::{ListDetails, ListQuery, ObjectDetails},
@@ -31,7 +32,8 @@ impl ManagementService for Metadata {
         let id = organization(&call)?;
         let Details { sequence, at } = self.set(id, request.key, request.value).await?;
         let resource_owner = id.as_str().to_owned();
-        let details = ObjectDetails { sequence, creation_date: Some(time(at)), change_date: None, resource_owner };
+        let details =
+            ObjectDetails { sequence, creation_date: Some(time(at)), change_date: None, resource_owner };
         Ok(SetOrgMetadataResponse { details: Some(details) })
     }
 
@@ -57,7 +59,9 @@ impl ManagementService for Metadata {
         let id = organization(&call)?;
         let ListQuery { offset, limit, asc: _ } = request.query.unwrap_or_default();
         let filters = request.queries.iter().filter_map(|query| query.query.as_ref());
-        let filters = filters.map(|metadata_query::Query::KeyQuery(query)| key_filter(&query.key, query.method)).collect();
+        let filters = filters
+            .map(|metadata_query::Query::KeyQuery(query)| key_filter(&query.key, query.method))
+            .collect();
         let limit = if limit == 0 { None } else { Some(limit) };
         let view_timestamp = Some(time(Timestamp::now()));
         let page = self.list(id, Query { filters, offset, limit }).await?;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use domain::{
-    Change, Comparison, Details, Entry, Error, Key, KeyFilter, Organization, OrganizationId, OrganizationState, Page,
-    Permission, Query, Refusal, Timestamp,
+    Change, Comparison, Details, Entry, Error, Key, KeyFilter, Organization, OrganizationId,
+    OrganizationState, Page, Permission, Query, Refusal, Timestamp,
 };
 use identity::Denied;
 use storage::{Store, StoreError};
@@ -94,7 +94,12 @@ impl Metadata {
     }
 
     /// Applies changes; `absent` is what to say of a key that is to be removed and is not there.
-    async fn apply(&self, id: &OrganizationId, changes: Vec<Change>, absent: Refusal) -> Result<Details, Error> {
+    async fn apply(
+        &self,
+        id: &OrganizationId,
+        changes: Vec<Change>,
+        absent: Refusal,
+    ) -> Result<Details, Error> {
         self.store.apply(id, changes).await.map_err(|error| match error {
             StoreError::OrganizationNotFound => Refusal::OrganizationNotFound.into(),
             StoreError::KeyAbsent { .. } => absent.into(),

@@ -7,9 +7,9 @@ use super::{
         filter::v2::{PaginationRequest, PaginationResponse},
         metadata::v2::{self as shared, metadata_search_filter},
         org::v2::{
-            DeleteOrganizationMetadataRequest, DeleteOrganizationMetadataResponse, ListOrganizationMetadataRequest,
-            ListOrganizationMetadataResponse, OrganizationService, SetOrganizationMetadataRequest,
-            SetOrganizationMetadataResponse,
+            DeleteOrganizationMetadataRequest, DeleteOrganizationMetadataResponse,
+            ListOrganizationMetadataRequest, ListOrganizationMetadataResponse, OrganizationService,
+            SetOrganizationMetadataRequest, SetOrganizationMetadataResponse,
         },
     },
     metadata::{Metadata, key_filter, page_limit, permitted, time},
@@ -38,7 +38,9 @@ impl OrganizationService for Metadata {
     ) -> Result<ListOrganizationMetadataResponse, Error> {
         let PaginationRequest { offset, limit, asc: _ } = request.pagination.unwrap_or_default();
         let filters = request.filters.iter().filter_map(|filter| filter.filter.as_ref());
-        let filters = filters.map(|metadata_search_filter::Filter::KeyFilter(filter)| key_filter(&filter.key, filter.method)).collect();
+        let filters = filters
+            .map(|metadata_search_filter::Filter::KeyFilter(filter)| key_filter(&filter.key, filter.method))
+            .collect();
         let query = Query { filters, offset, limit: page_limit(limit)? };
         // Who may not read sees nothing, and no error.
         let page = match permitted(&call, &request.organization_id, Permission::OrgRead) {
@@ -52,7 +54,10 @@ impl OrganizationService for Metadata {
             value: entry.value,
         });
         Ok(ListOrganizationMetadataResponse {
-            pagination: Some(PaginationResponse { total_result: page.total, applied_limit: u64::from(limit) }),
+            pagination: Some(PaginationResponse {
+                total_result: page.total,
+                applied_limit: u64::from(limit),
+            }),
             metadata: metadata.collect(),
         })
     }

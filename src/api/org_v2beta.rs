@@ -7,9 +7,9 @@ use super::{
         filter::v2beta::{PaginationRequest, PaginationResponse},
         metadata::v2beta::{self as shared, metadata_query},
         org::v2beta::{
-            DeleteOrganizationMetadataRequest, DeleteOrganizationMetadataResponse, ListOrganizationMetadataRequest,
-            ListOrganizationMetadataResponse, OrganizationService, SetOrganizationMetadataRequest,
-            SetOrganizationMetadataResponse,
+            DeleteOrganizationMetadataRequest, DeleteOrganizationMetadataResponse,
+            ListOrganizationMetadataRequest, ListOrganizationMetadataResponse, OrganizationService,
+            SetOrganizationMetadataRequest, SetOrganizationMetadataResponse,
         },
     },
     metadata::{Metadata, key_filter, page_limit, permitted, time},
@@ -38,7 +38,9 @@ impl OrganizationService for Metadata {
     ) -> Result<ListOrganizationMetadataResponse, Error> {
         let PaginationRequest { offset, limit, asc: _ } = request.pagination.unwrap_or_default();
         let filters = request.filter.iter().filter_map(|filter| filter.query.as_ref());
-        let filters = filters.map(|metadata_query::Query::KeyQuery(filter)| key_filter(&filter.key, filter.method)).collect();
+        let filters = filters
+            .map(|metadata_query::Query::KeyQuery(filter)| key_filter(&filter.key, filter.method))
+            .collect();
         let query = Query { filters, offset, limit: page_limit(limit)? };
         // Who may not read sees nothing, and no error.
         let page = match permitted(&call, &request.organization_id, Permission::OrgRead) {
@@ -52,7 +54,10 @@ impl OrganizationService for Metadata {
             value: entry.value,
         });
         Ok(ListOrganizationMetadataResponse {
-            pagination: Some(PaginationResponse { total_result: page.total, applied_limit: u64::from(limit) }),
+            pagination: Some(PaginationResponse {
+                total_result: page.total,
+                applied_limit: u64::from(limit),
+            }),
             metadata: metadata.collect(),
         })
     }

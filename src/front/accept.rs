@@ -46,7 +46,12 @@ pub struct Timeouts {
 
 /// Serves connections of `listener` until `draining` turns true; then accepts no more, and gives what is in flight
 /// the time that it may take. Returns whether everything in flight was finished.
-pub async fn serve(listener: TcpListener, front: Arc<Front>, timeouts: Timeouts, mut draining: watch::Receiver<bool>) -> bool {
+pub async fn serve(
+    listener: TcpListener,
+    front: Arc<Front>,
+    timeouts: Timeouts,
+    mut draining: watch::Receiver<bool>,
+) -> bool {
     let connections = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
@@ -57,7 +62,9 @@ pub async fn serve(listener: TcpListener, front: Arc<Front>, timeouts: Timeouts,
             Ok((stream, peer)) => {
                 let (front, watcher, draining) = (front.clone(), connections.watcher(), draining.clone());
                 tokio::spawn(async move {
-                    if let Err(error) = connection(stream, peer, front, timeouts.head, watcher, draining).await {
+                    if let Err(error) =
+                        connection(stream, peer, front, timeouts.head, watcher, draining).await
+                    {
                         // Peers break off all the time; nobody here can do anything about it.
                         tracing::debug!(%peer, error, "a connection ended early");
                     }
@@ -100,7 +107,8 @@ async fn connection(
             watcher.watch(http.serve_connection(io, service)).await?;
         }
         Some(Detected::Http2(ahead)) => {
-            let service = service_fn(|request: hyper::Request<Incoming>| answer(front.clone(), request, peer));
+            let service =
+                service_fn(|request: hyper::Request<Incoming>| answer(front.clone(), request, peer));
             let io = TokioIo::new(Connection::http2(stream, &ahead));
             let mut http = http2::Builder::new(TokioExecutor::new());
             http.timer(TokioTimer::new())

@@ -47,7 +47,8 @@ impl TeTrailers {
     /// Appends `read` to `ahead`, with the header behind the request line if it ends here.
     fn pass(&self, read: &[u8], ahead: &mut BytesMut) {
         // Empty lines before a request line are allowed (RFC 9112, section 2.2).
-        let begin = if ahead.is_empty() { read.iter().position(|b| !b"\r\n".contains(b)) } else { Some(0) };
+        let is_blank = |b: &u8| b"\r\n".contains(b);
+        let begin = if ahead.iter().all(is_blank) { read.iter().position(|b| !is_blank(b)) } else { Some(0) };
         let end = begin.and_then(|begin| Some(begin + read[begin..].iter().position(|&b| b == b'\n')? + 1));
         let (line, rest) = read.split_at(end.unwrap_or(read.len()));
         ahead.extend_from_slice(line);
@@ -74,7 +75,11 @@ impl<S> Connection<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if let Some(te) = this.te.as_ref().filter(|te| te.is_waiting()) {
             // A request line is held back until it is whole, or too long to be one.

@@ -23,7 +23,10 @@ pub enum Detected {
 ///
 /// # Errors
 /// What reading said; `TimedOut` if the peer takes longer than `wait_max`.
-pub async fn detect(stream: &mut (impl AsyncRead + Unpin), wait_max: Duration) -> io::Result<Option<Detected>> {
+pub async fn detect(
+    stream: &mut (impl AsyncRead + Unpin),
+    wait_max: Duration,
+) -> io::Result<Option<Detected>> {
     timeout(wait_max, read(stream)).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
@@ -56,21 +59,26 @@ mod tests {
             (&[PREFACE][..], Some(Detected::Http2(PREFACE.to_vec()))),
             (&[&PREFACE[..3], &PREFACE[3..], b"frames"], Some(Detected::Http2(PREFACE.to_vec()))),
             (&[b"GET / HTTP/1.1\r\n"], Some(Detected::Http1(b"GET / HTTP/1.1\r\n".to_vec()))),
-            (&[b"PR", b"OPFIND / HTTP/1.1\r\n"], Some(Detected::Http1(b"PROPFIND / HTTP/1.1\r\n"[..21].to_vec()))),
+            (
+                &[b"PR", b"OPFIND / HTTP/1.1\r\n"],
+                Some(Detected::Http1(b"PROPFIND / HTTP/1.1\r\n"[..21].to_vec())),
+            ),
             (&[], None),
             (&[b"PRI * HT"], None),
         ] {
             let (mut client, mut server) = tokio::io::duplex(1024);
-            let detected = tokio::spawn(async move { detect(&mut server, LONG).await });
+            let detected = tokio::spawn(async move { (detect(&mut server, LONG).await, server) });
             for piece in pieces {
                 client.write_all(piece).await.unwrap();
                 tokio::task::yield_now().await;
             }
             drop(client);
-            let detected = detected.await.unwrap().unwrap();
+            let detected = detected.await.unwrap().0.unwrap();
             match (detected, want) {
                 // How much was read ahead depends on how it came.
-                (Some(Detected::Http1(ahead)), Some(Detected::Http1(all))) => assert!(all.starts_with(&ahead)),
+                (Some(Detected::Http1(ahead)), Some(Detected::Http1(all))) => {
+                    assert!(all.starts_with(&ahead))
+                }
                 (detected, want) => assert_eq!(detected, want, "{pieces:?}"),
             }
         }

@@ -36,7 +36,10 @@ impl Compression {
             b"gzip" => Ok(Self::Gzip),
             other => Err(Error::protocol(
                 Code::Unimplemented,
-                format!("grpc: Decompressor is not installed for grpc-encoding {:?}", String::from_utf8_lossy(other)),
+                format!(
+                    "grpc: Decompressor is not installed for grpc-encoding {:?}",
+                    String::from_utf8_lossy(other)
+                ),
             )),
         }
     }
@@ -122,7 +125,10 @@ pub fn decode_text(text: &[u8]) -> Result<Bytes, Error> {
         let (piece, after) = rest.split_at(end);
         STANDARD.decode_vec(piece, &mut binary).map_err(|error| {
             let at = text.len() - rest.len();
-            Error::protocol(Code::InvalidArgument, format!("invalid base64 in the piece from byte {at} on: {error}"))
+            Error::protocol(
+                Code::InvalidArgument,
+                format!("invalid base64 in the piece from byte {at} on: {error}"),
+            )
         })?;
         rest = after;
     }

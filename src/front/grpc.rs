@@ -17,6 +17,7 @@ use super::{
     envelope::{self, Compression},
     head::Head,
     limits,
+    path::Fields,
     rpc::{Codec, Gate, Input, Reply, Rpc},
     status,
 };
@@ -30,7 +31,7 @@ const TRAILER_NAMES: &str = "grpc-status, grpc-message, grpc-status-details-bin"
 pub async fn answer(
     gate: &Gate,
     rpc: &Rpc,
-    fields: Vec<(String, String)>,
+    fields: Fields,
     encoding: Encoding,
     request: Request<Body>,
 ) -> Response<Body> {
@@ -58,7 +59,9 @@ pub(super) async fn with_trailers(
 /// (departure D3): over HTTP/1.0, and for a pipelined HTTP/1.1 call that does not ask for them.
 fn cannot_send_trailers(request: &Request<Body>) -> Option<Response<Body>> {
     let trailers = |value: &HeaderValue| {
-        value.to_str().is_ok_and(|value| value.split(',').any(|coding| coding.trim().eq_ignore_ascii_case("trailers")))
+        value
+            .to_str()
+            .is_ok_and(|value| value.split(',').any(|coding| coding.trim().eq_ignore_ascii_case("trailers")))
     };
     let possible = match request.version() {
         Version::HTTP_2 => true,
@@ -77,7 +80,7 @@ fn cannot_send_trailers(request: &Request<Body>) -> Option<Response<Body>> {
 pub(super) async fn exchange(
     gate: &Gate,
     rpc: &Rpc,
-    fields: Vec<(String, String)>,
+    fields: Fields,
     encoding: Encoding,
     request: Request<Body>,
 ) -> Response<Body> {
@@ -117,18 +120,20 @@ struct Unary<'a> {
     gate: &'a Gate,
     rpc: &'a Rpc,
     head: &'a Head,
-    input: Option<(Result<Bytes, Error>, Vec<(String, String)>)>,
+    input: Option<(Result<Bytes, Error>, Fields)>,
 }
 
 impl<'a> UnaryService<()> for Unary<'a> {
     type Response = Box<dyn Reply>;
-    type Future = Pin<Box<dyn Future<Output = Result<tonic::Response<Box<dyn Reply>>, tonic::Status>> + Send + 'a>>;
+    type Future =
+        Pin<Box<dyn Future<Output = Result<tonic::Response<Box<dyn Reply>>, tonic::Status>> + Send + 'a>>;
 
     fn call(&mut self, _: tonic::Request<()>) -> Self::Future {
         let (gate, rpc, head) = (self.gate, self.rpc, self.head);
         let input = self.input.take();
         Box::pin(async move {
-            let (message, path) = input.ok_or_else(|| tonic::Status::internal("a unary call is made once"))?;
+            let (message, path) =
+                input.ok_or_else(|| tonic::Status::internal("a unary call is made once"))?;
             let input = message.map(|payload| Input {
                 codec: Codec::Proto { malformed: rpc.malformed },
                 payload,

@@ -37,7 +37,8 @@ impl Head {
     /// The answer to a head that cannot be read: a deadline that is none.
     #[expect(clippy::result_large_err, reason = "an answer, on its way out")]
     pub fn read(parts: Parts, encoding: Encoding) -> Result<Self, Response<Body>> {
-        let record = parts.extensions.get::<Arc<Record>>().cloned().unwrap_or_else(|| Arc::new(Record::new(None)));
+        let record =
+            parts.extensions.get::<Arc<Record>>().cloned().unwrap_or_else(|| Arc::new(Record::new(None)));
         record.encoding(encoding.name());
         let mut headers = parts.headers;
         if encoding == Encoding::Rest {
@@ -45,7 +46,10 @@ impl Head {
         }
         let host = match parts.uri.authority() {
             Some(authority) => authority.as_str().to_owned(),
-            None => headers.get(header::HOST).map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned()).unwrap_or_default(),
+            None => headers
+                .get(header::HOST)
+                .map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned())
+                .unwrap_or_default(),
         };
         match Deadline::of(&headers, encoding, record.start) {
             Ok(deadline) => Ok(Self { headers, host, encoding, deadline, record }),
@@ -54,7 +58,10 @@ impl Head {
     }
 
     /// Runs `work`, but not beyond the deadline, and draws its failure.
-    pub async fn conclude(&self, work: impl Future<Output = Result<Response<Body>, Status>>) -> Response<Body> {
+    pub async fn conclude(
+        &self,
+        work: impl Future<Output = Result<Response<Body>, Status>>,
+    ) -> Response<Body> {
         let outcome = match self.deadline.limit(work).await {
             Ok(outcome) => outcome,
             Err(exceeded) => Err(exceeded.to_status(Language::En)),
@@ -76,7 +83,8 @@ fn unwrap_metadata(headers: &mut HeaderMap) {
         return;
     }
     for (wrapped, value) in headers.clone().iter() {
-        let name = wrapped.as_str().strip_prefix(PREFIX).and_then(|name| name.parse::<http::HeaderName>().ok());
+        let name =
+            wrapped.as_str().strip_prefix(PREFIX).and_then(|name| name.parse::<http::HeaderName>().ok());
         if let Some(name) = name
             && !headers.contains_key(&name)
         {

@@ -55,7 +55,10 @@ pub(super) const UNKNOWN_SERVICE: (Code, &str) = (Code::NotFound, "unknown servi
 
 #[async_trait::async_trait]
 impl health_server::Health for Health {
-    async fn check(&self, request: Request<HealthCheckRequest>) -> Result<Response<HealthCheckResponse>, Status> {
+    async fn check(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<HealthCheckResponse>, Status> {
         let service = request.into_inner().service;
         if !self.knows(&service) {
             return Err(Status::not_found(UNKNOWN_SERVICE.1));
@@ -66,7 +69,10 @@ impl health_server::Health for Health {
     type WatchStream = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;
 
     /// The state now, and once more when the server begins to drain; then it ends, as not to keep it waiting.
-    async fn watch(&self, request: Request<HealthCheckRequest>) -> Result<Response<Self::WatchStream>, Status> {
+    async fn watch(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
         let service = request.into_inner().service;
         let health = self.clone();
         let now = stream::iter([Ok(health.status(&service))]);

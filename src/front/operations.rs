@@ -22,9 +22,12 @@ pub fn router(health: &Health) -> Router {
     Router::new()
         .route("/debug/healthz", any(async || text(StatusCode::OK, "text/plain; charset=utf-8", "ok")))
         .route("/debug/ready", any(async move || debug_ready(&ready)))
-        .route("/healthz", any(async move |RawQuery(query): RawQuery, request: Request| {
-            healthz(&serving, request.method(), query.as_deref().unwrap_or_default())
-        }))
+        .route(
+            "/healthz",
+            any(async move |RawQuery(query): RawQuery, request: Request| {
+                healthz(&serving, request.method(), query.as_deref().unwrap_or_default())
+            }),
+        )
 }
 
 fn debug_ready(health: &Health) -> Response<Body> {
@@ -39,12 +42,14 @@ fn healthz(health: &Health, method: &Method, query: &str) -> Response<Body> {
     if method != Method::GET {
         return status::plain(StatusCode::METHOD_NOT_ALLOWED, Code::Unimplemented, "Method Not Allowed");
     }
-    let refuse = |error: Error| status::draw(&error.to_status(Language::En), Encoding::Rest, &Record::new(None));
+    let refuse =
+        |error: Error| status::draw(&error.to_status(Language::En), Encoding::Rest, &Record::new(None));
     let fields = match path::query(query) {
         Ok(fields) => fields,
         Err(error) => return refuse(error),
     };
-    let service = fields.iter().find(|(name, _)| name == "service").map_or("", |(_, service)| service.as_str());
+    let service =
+        fields.iter().find(|(name, _)| name == "service").map_or("", |(_, service)| service.as_str());
     if !health.knows(service) {
         let (code, message) = UNKNOWN_SERVICE;
         return refuse(Error::protocol(code, message));

@@ -5,6 +5,9 @@ use std::{borrow::Cow, fmt::Write};
 use domain::{Code, Error};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
+/// Fields of a message that a URL sets: their names and values, in order.
+pub type Fields = Vec<(String, String)>;
+
 /// What RFC 3986 calls reserved, or worse: encoded in the one spelling by which paths are compared.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -28,7 +31,7 @@ pub fn canonical(path: &str) -> Result<Cow<'_, str>, Error> {
 ///
 /// # Errors
 /// As [`canonical`].
-pub fn query(text: &str) -> Result<Vec<(String, String)>, Error> {
+pub fn query(text: &str) -> Result<Fields, Error> {
     text.split('&')
         .filter(|pair| !pair.is_empty())
         .map(|pair| {
@@ -47,7 +50,10 @@ fn decode(text: &str) -> Result<Cow<'_, str>, Error> {
         let digits = bytes.get(at + 1..at + 3).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
         if digits.is_none() {
             let end = (at + 3).min(bytes.len());
-            return Err(invalid(&format!("{:?} is no percent escape", String::from_utf8_lossy(&bytes[at..end]))));
+            return Err(invalid(&format!(
+                "{:?} is no percent escape",
+                String::from_utf8_lossy(&bytes[at..end])
+            )));
         }
     }
     percent_decode_str(text).decode_utf8().map_err(|_| invalid("it is not UTF-8 once decoded"))

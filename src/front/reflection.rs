@@ -8,13 +8,7 @@ use http::{HeaderValue, Request, Response, header};
 use tonic_health::pb::health_server::HealthServer;
 use tower::{BoxError, Service, ServiceExt, util::BoxCloneSyncService};
 
-use super::{
-    body::Body,
-    encoding::Encoding,
-    grpc,
-    head::Head,
-    health::Health,
-};
+use super::{body::Body, encoding::Encoding, grpc, head::Head, health::Health};
 
 type TonicService = BoxCloneSyncService<Request<Body>, Response<tonic::body::Body>, Infallible>;
 
@@ -38,7 +32,10 @@ impl StandardServices {
             ("/grpc.health.v1.Health/Check", health.clone()),
             ("/grpc.health.v1.Health/Watch", health),
             ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", boxed(reflection().build_v1()?)),
-            ("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", boxed(reflection().build_v1alpha()?)),
+            (
+                "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+                boxed(reflection().build_v1alpha()?),
+            ),
         ]))
     }
 
@@ -65,7 +62,9 @@ pub async fn answer(service: TonicService, encoding: Encoding, request: Request<
         head.conclude(async {
             let answer = service.oneshot(request).await.map_err(|never| match never {})?;
             let mut response = answer.map(Body::new);
-            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(encoding.media_type()));
+            response
+                .headers_mut()
+                .insert(header::CONTENT_TYPE, HeaderValue::from_static(encoding.media_type()));
             Ok(response)
         })
         .await
@@ -74,7 +73,12 @@ pub async fn answer(service: TonicService, encoding: Encoding, request: Request<
 }
 
 /// What grpc-go says of a path at which nothing is served.
-pub fn unknown(path: &str, services: impl IntoIterator<Item = &'static str>, encoding: Encoding, head: &super::Record) -> Response<Body> {
+pub fn unknown(
+    path: &str,
+    services: impl IntoIterator<Item = &'static str>,
+    encoding: Encoding,
+    head: &super::Record,
+) -> Response<Body> {
     let text = match path.strip_prefix('/').unwrap_or(path).rsplit_once('/') {
         None => format!("malformed method name: {path:?}"),
         Some((service, method)) if services.into_iter().any(|known| known == service) => {

@@ -22,9 +22,9 @@ impl RequestIds {
 
     /// The id of a request: the incoming one if it is 1 to 128 visible ASCII characters (departure D8).
     pub fn of(&self, headers: &HeaderMap) -> HeaderValue {
-        let incoming = headers.get(X_REQUEST_ID).filter(|id| {
-            (1..=128).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
-        });
+        let incoming = headers
+            .get(X_REQUEST_ID)
+            .filter(|id| (1..=128).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic));
         match incoming {
             Some(id) => id.clone(),
             None => {

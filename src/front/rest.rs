@@ -16,7 +16,8 @@ use super::{
     encoding::Encoding,
     grpc,
     head::Head,
-    limits, path,
+    limits,
+    path::{self, Fields},
     rpc::{Codec, Gate, Input, Rpc},
     status, web,
 };
@@ -31,7 +32,7 @@ struct Route {
     takes_body: bool,
     takes_query: bool,
     /// Fields that this path has as literal text.
-    literals: Vec<(String, String)>,
+    literals: Fields,
 }
 
 /// What is served at one path, by HTTP method.
@@ -62,7 +63,11 @@ fn resources(rpcs: &[Rpc]) -> BTreeMap<String, Resource> {
         for binding in rpc.bindings {
             let (takes_body, takes_query) = (binding.takes_body, binding.takes_query);
             let route = Route { rpc: rpc.clone(), takes_body, takes_query, literals: Vec::new() };
-            resources.entry(binding.template.to_owned()).or_default().0.push((binding.http_method.clone(), route));
+            resources
+                .entry(binding.template.to_owned())
+                .or_default()
+                .0
+                .push((binding.http_method.clone(), route));
         }
     }
     let templates: Vec<String> = resources.keys().cloned().collect();
@@ -77,7 +82,9 @@ fn resources(rpcs: &[Rpc]) -> BTreeMap<String, Resource> {
                 }
             }
         }
-        if let Some((parent, field)) = template.strip_suffix('}').and_then(|template| template.rsplit_once('{')) {
+        if let Some((parent, field)) =
+            template.strip_suffix('}').and_then(|template| template.rsplit_once('{'))
+        {
             let mut resource = resources.get(template).cloned().unwrap_or_default();
             for (_, route) in &mut resource.0 {
                 route.literals.push((field.to_owned(), String::new()));
@@ -89,7 +96,7 @@ fn resources(rpcs: &[Rpc]) -> BTreeMap<String, Resource> {
 }
 
 /// If `general` also matches the literal path `special`: the fields' values there.
-fn shadowed(special: &str, general: &str) -> Option<Vec<(String, String)>> {
+fn shadowed(special: &str, general: &str) -> Option<Fields> {
     if special.split('/').count() != general.split('/').count() {
         return None;
     }
@@ -112,7 +119,7 @@ impl Resource {
 
 async fn answer(
     resource: &Resource,
-    mut fields: Vec<(String, String)>,
+    mut fields: Fields,
     gate: &Gate,
     request: Request,
 ) -> Response<Body> {
@@ -143,7 +150,7 @@ async fn answer(
 async fn json(
     gate: &Gate,
     route: &Route,
-    path_fields: Vec<(String, String)>,
+    path_fields: Fields,
     form: bool,
     request: Request,
 ) -> Response<Body> {
@@ -169,7 +176,12 @@ async fn json(
                 query_fields = path::query(form)?;
                 query_fields.extend(path::query(&query)?);
             }
-            Ok(Input { codec: Codec::Json(protojson::Envelope::Lenient), payload, path: path_fields, query: query_fields })
+            Ok(Input {
+                codec: Codec::Json(protojson::Envelope::Lenient),
+                payload,
+                path: path_fields,
+                query: query_fields,
+            })
         };
         let input = read.await;
         let reply = route.rpc.call(gate, &head, input).await?;

@@ -65,13 +65,18 @@ impl Front {
     ) -> Result<Self, BoxError> {
         let gate = Arc::new(gate);
         let standard = StandardServices::new(descriptors, health.clone())?;
-        let services: Vec<&'static str> = rpcs.iter().map(|rpc| rpc.service).chain(standard.names()).collect();
+        let services: Vec<&'static str> =
+            rpcs.iter().map(|rpc| rpc.service).chain(standard.names()).collect();
         let fallback = async move |request: extract::Request| not_found(&request, &services);
         Ok(Self {
             standard,
             http: rest::router(&rpcs, &gate).merge(operations::router(&health)).fallback(fallback),
             gate,
-            rest_prefixes: rpcs.iter().map(|rpc| rpc.rest_prefix).filter(|prefix| !prefix.is_empty()).collect(),
+            rest_prefixes: rpcs
+                .iter()
+                .map(|rpc| rpc.rest_prefix)
+                .filter(|prefix| !prefix.is_empty())
+                .collect(),
             rpcs: rpcs.into_iter().map(|rpc| (rpc.path, rpc)).collect(),
             request_ids: RequestIds::new(process),
         })
@@ -102,7 +107,10 @@ impl Front {
         };
         // Who gave up waiting does not wait for the rest of the body either.
         let gave_up = record.code() == Code::DeadlineExceeded.number();
-        if !gave_up && leftover.drain().await && let Some(te) = te {
+        if !gave_up
+            && leftover.drain().await
+            && let Some(te) = te
+        {
             te.expect_request();
         }
         access_log::write(&method, &uri, response.status(), &request_id, &record);
@@ -128,10 +136,15 @@ impl Front {
         let canonical = match path::canonical(path) {
             Ok(canonical) => canonical,
             Err(error) => {
-                return status::draw(&error.to_status(Language::En), encoding.unwrap_or(Encoding::Rest), record);
+                return status::draw(
+                    &error.to_status(Language::En),
+                    encoding.unwrap_or(Encoding::Rest),
+                    record,
+                );
             }
         };
-        let beside = |prefix: &&str| canonical.strip_prefix(*prefix).is_some_and(|rest| !rest.starts_with('/'));
+        let beside =
+            |prefix: &&str| canonical.strip_prefix(*prefix).is_some_and(|rest| !rest.starts_with('/'));
         if encoding.is_none() && self.rest_prefixes.iter().any(beside) {
             return status::plain(StatusCode::BAD_REQUEST, Code::InvalidArgument, "Bad Request");
         }
@@ -151,7 +164,9 @@ impl Front {
             return method_not_allowed();
         }
         match Encoding::of(request.headers(), true) {
-            Some(encoding @ Encoding::Grpc(_)) => grpc::answer(&self.gate, rpc, Vec::new(), encoding, request).await,
+            Some(encoding @ Encoding::Grpc(_)) => {
+                grpc::answer(&self.gate, rpc, Vec::new(), encoding, request).await
+            }
             Some(encoding @ (Encoding::Web(_) | Encoding::WebText(_))) => {
                 web::answer(&self.gate, rpc, Vec::new(), encoding, request).await
             }

@@ -12,7 +12,7 @@ use prost::Message;
 use serde::{Serialize, de::DeserializeOwned};
 use tonic::codec::EncodeBuf;
 
-use super::{deadline::Deadline, head::Head, limits};
+use super::{deadline::Deadline, head::Head, limits, path::Fields};
 
 /// Who may call an RPC: its auth option in the proto.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,9 +111,9 @@ pub struct Input {
     /// The message; decompressed and without envelope.
     pub payload: Bytes,
     /// Fields from the URL's path; they replace the message's.
-    pub path: Vec<(String, String)>,
+    pub path: Fields,
     /// Fields from the URL's query, for bindings without a body.
-    pub query: Vec<(String, String)>,
+    pub query: Fields,
 }
 
 /// How a message is written.
@@ -208,7 +208,12 @@ impl Rpc {
     ///
     /// # Errors
     /// Whatever fails first, in the caller's language.
-    pub async fn call(&self, gate: &Gate, head: &Head, input: Result<Input, Error>) -> Result<Box<dyn Reply>, Status> {
+    pub async fn call(
+        &self,
+        gate: &Gate,
+        head: &Head,
+        input: Result<Input, Error>,
+    ) -> Result<Box<dyn Reply>, Status> {
         head.record.rpc(self.path);
         self.handler.call(&self.description, gate, head, input).await
     }
@@ -273,15 +278,22 @@ where
 /// A panic is a mistake of ours, and costs its own call only.
 async fn caught<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        let text = panic
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
         Err(Error::Internal { cause: format!("panic: {}", text.unwrap_or("of unknown kind")) })
     })
 }
 
-fn decode<Q: Message + Default + DeserializeOwned>(description: &Description, input: &Input) -> Result<Q, Error> {
+fn decode<Q: Message + Default + DeserializeOwned>(
+    description: &Description,
+    input: &Input,
+) -> Result<Q, Error> {
     match input.codec {
-        Codec::Proto { malformed } => Q::decode(input.payload.clone())
-            .map_err(|error| Error::protocol(malformed, format!("proto: cannot decode the message: {error}"))),
+        Codec::Proto { malformed } => Q::decode(input.payload.clone()).map_err(|error| {
+            Error::protocol(malformed, format!("proto: cannot decode the message: {error}"))
+        }),
         Codec::Json(envelope) => {
             let message: Q = protojson::from_slice(&input.payload, envelope)
                 .map_err(|error| Error::protocol(Code::InvalidArgument, error.to_string()))?;

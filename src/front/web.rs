@@ -10,6 +10,7 @@ use super::{
     encoding::Encoding,
     envelope::{FLAG_TRAILERS, HEADER_BYTES},
     grpc,
+    path::Fields,
     rpc::{Gate, Rpc},
 };
 
@@ -19,7 +20,7 @@ use super::{
 pub async fn answer(
     gate: &Gate,
     rpc: &Rpc,
-    fields: Vec<(String, String)>,
+    fields: Fields,
     encoding: Encoding,
     request: Request<Body>,
 ) -> Response<Body> {

@@ -45,7 +45,8 @@ fn point_at_protojson(code: &str) -> (String, usize) {
             if let Some((before, rest)) = line.split_once(begin)
                 && let Some((path, after)) = rest.split_once(end)
             {
-                line = format!("{before}map_.next_value::<::protojson::private::{reader}<{path}>>()?.0{after}");
+                line =
+                    format!("{before}map_.next_value::<::protojson::private::{reader}<{path}>>()?.0{after}");
                 enums += 1;
             }
         }
@@ -57,5 +58,8 @@ fn point_at_protojson(code: &str) -> (String, usize) {
 fn enum_fields(pool: &DescriptorPool, package: &str) -> usize {
     let files = pool.files().filter(|file| file.package_name() == package);
     let messages = files.flat_map(|file| messages_of(&file));
-    messages.flat_map(|message| message.fields().collect::<Vec<_>>()).filter(|field| matches!(field.kind(), Kind::Enum(_))).count()
+    messages
+        .flat_map(|message| message.fields().collect::<Vec<_>>())
+        .filter(|field| matches!(field.kind(), Kind::Enum(_)))
+        .count()
 }

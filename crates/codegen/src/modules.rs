@@ -8,7 +8,8 @@ use crate::{is_generated, naming};
 
 /// The packages for which Rust is generated, in order.
 pub(crate) fn packages(pool: &DescriptorPool) -> Vec<String> {
-    let names: BTreeSet<_> = pool.files().map(|file| file.package_name().to_owned()).filter(|name| is_generated(name)).collect();
+    let names: BTreeSet<_> =
+        pool.files().map(|file| file.package_name().to_owned()).filter(|name| is_generated(name)).collect();
     names.into_iter().collect()
 }
 

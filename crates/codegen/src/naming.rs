@@ -30,7 +30,11 @@ pub(crate) fn module(name: &str) -> String {
 /// The Rust name of a field or method.
 pub(crate) fn field(name: &str) -> String {
     let name = name.to_snake_case();
-    if matches!(name.as_str(), "type" | "match" | "ref" | "move" | "in" | "use") { format!("r#{name}") } else { name }
+    if matches!(name.as_str(), "type" | "match" | "ref" | "move" | "in" | "use") {
+        format!("r#{name}")
+    } else {
+        name
+    }
 }
 
 /// protoc-gen-go's name of a field: `organization_id` → `OrganizationId`.
@@ -61,5 +65,7 @@ pub(crate) fn go_message(message: &MessageDescriptor) -> String {
 /// The comment of a descriptor as Rust doc lines.
 pub(crate) fn doc(comment: Option<&str>, fallback: &str, indent: &str) -> String {
     let text = comment.map(str::trim).filter(|text| !text.is_empty()).unwrap_or(fallback);
-    text.lines().map(|line| format!("{indent}/// {}\n", line.trim().replace('[', "\\[").replace('<', "\\<"))).collect()
+    text.lines()
+        .map(|line| format!("{indent}/// {}\n", line.trim().replace('[', "\\[").replace('<', "\\<")))
+        .collect()
 }

@@ -6,10 +6,7 @@ use crate::Result;
 
 /// The value of an extension of `options`, if it is set.
 pub(crate) fn extension(options: &DynamicMessage, name: &str) -> Option<Value> {
-    options
-        .extensions()
-        .find(|(extension, _)| extension.full_name() == name)
-        .map(|(_, value)| value.clone())
+    options.extensions().find(|(extension, _)| extension.full_name() == name).map(|(_, value)| value.clone())
 }
 
 /// A string field of a message value, empty if unset.
@@ -44,7 +41,8 @@ pub(crate) fn service_settings(service: &ServiceDescriptor) -> Result<ServiceSet
         return Err(format!("{}: set option (metagate.v1.service)", service.full_name()).into());
     };
     let required = |field| {
-        number(&settings, field).ok_or_else(|| format!("{}: (metagate.v1.service).{field} is not set", service.full_name()))
+        number(&settings, field)
+            .ok_or_else(|| format!("{}: (metagate.v1.service).{field} is not set", service.full_name()))
     };
     Ok(ServiceSettings {
         rest_prefix: text(&settings, "rest_prefix"),
@@ -59,7 +57,9 @@ pub(crate) fn permission(method: &MethodDescriptor) -> Option<String> {
     if let Some(Value::Message(v1)) = extension(&options, "zitadel.v1.auth_option") {
         return Some(text(&v1, "permission"));
     }
-    let Some(Value::Message(v2)) = extension(&options, "zitadel.protoc_gen_zitadel.v2.options") else { return None };
+    let Some(Value::Message(v2)) = extension(&options, "zitadel.protoc_gen_zitadel.v2.options") else {
+        return None;
+    };
     let auth = v2.get_field_by_name("auth_option")?;
     auth.as_message().map(|auth| text(auth, "permission"))
 }
@@ -72,7 +72,9 @@ pub(crate) struct HttpRule {
 }
 
 pub(crate) fn http_rules(method: &MethodDescriptor) -> Result<Vec<HttpRule>> {
-    let Some(Value::Message(rule)) = extension(&method.options(), "google.api.http") else { return Ok(Vec::new()) };
+    let Some(Value::Message(rule)) = extension(&method.options(), "google.api.http") else {
+        return Ok(Vec::new());
+    };
     let mut rules = vec![http_rule(method, &rule)?];
     if let Some(Value::List(more)) = rule.get_field_by_name("additional_bindings").as_deref() {
         for value in more {
@@ -85,15 +87,20 @@ pub(crate) fn http_rules(method: &MethodDescriptor) -> Result<Vec<HttpRule>> {
 }
 
 fn http_rule(method: &MethodDescriptor, rule: &DynamicMessage) -> Result<HttpRule> {
-    let (http_method, template) = [("get", "GET"), ("put", "PUT"), ("post", "POST"), ("delete", "DELETE"), ("patch", "PATCH")]
-        .into_iter()
-        .find(|(field, _)| rule.descriptor().get_field_by_name(field).is_some_and(|field| rule.has_field(&field)))
-        .map(|(field, http_method)| (http_method, text(rule, field)))
-        .ok_or_else(|| format!("{}: a google.api.http rule without a path", method.full_name()))?;
+    let (http_method, template) =
+        [("get", "GET"), ("put", "PUT"), ("post", "POST"), ("delete", "DELETE"), ("patch", "PATCH")]
+            .into_iter()
+            .find(|(field, _)| {
+                rule.descriptor().get_field_by_name(field).is_some_and(|field| rule.has_field(&field))
+            })
+            .map(|(field, http_method)| (http_method, text(rule, field)))
+            .ok_or_else(|| format!("{}: a google.api.http rule without a path", method.full_name()))?;
     let takes_body = match text(rule, "body").as_str() {
         "" => false,
         "*" => true,
-        other => return Err(format!("{}: body {other:?}: only \"*\" is implemented", method.full_name()).into()),
+        other => {
+            return Err(format!("{}: body {other:?}: only \"*\" is implemented", method.full_name()).into());
+        }
     };
     Ok(HttpRule { http_method, template, takes_body })
 }

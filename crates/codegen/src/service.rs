@@ -18,7 +18,11 @@ pub(crate) fn service(service: &ServiceDescriptor, out: &mut String) -> Result<(
         if method.is_client_streaming() || method.is_server_streaming() {
             return Err(format!("{}: streaming is not implemented", method.full_name()).into());
         }
-        out.push_str(&naming::doc(comment(&file, method.path()), &format!("`{}`", method.full_name()), "    "));
+        out.push_str(&naming::doc(
+            comment(&file, method.path()),
+            &format!("`{}`", method.full_name()),
+            "    ",
+        ));
         writeln!(
             out,
             "    fn {}(&self, call: ::metagate::front::Call, request: {}) -> impl ::std::future::Future<Output = \
@@ -75,7 +79,8 @@ fn rpc(service: &ServiceDescriptor, method: &MethodDescriptor, out: &mut String)
     writeln!(out, "                bindings: &[")?;
     for rule in options::http_rules(method)? {
         let bound = binding::path_fields(&rule.template);
-        let takes_query = !rule.takes_body && method.input().fields().any(|field| !bound.contains(&field.name().to_owned()));
+        let takes_query = !rule.takes_body
+            && method.input().fields().any(|field| !bound.contains(&field.name().to_owned()));
         writeln!(
             out,
             "                    ::metagate::front::Binding {{ http_method: ::http::Method::{}, template: {:?}, \

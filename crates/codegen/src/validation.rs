@@ -26,11 +26,18 @@ pub(crate) fn message(message: &MessageDescriptor, out: &mut String) -> Result<(
             let mut inner = String::new();
             value(&field, &type_name, &naming::go_field(field.name()), "value", &rules(&field), &mut inner)?;
             let pattern = if inner.is_empty() { "_" } else { "value" };
-            writeln!(checks, "            Some({module}::{choice}::{variant}({pattern})) => {{\n{inner}            }}")?;
+            writeln!(
+                checks,
+                "            Some({module}::{choice}::{variant}({pattern})) => {{\n{inner}            }}"
+            )?;
         }
-        let required = matches!(options::extension(&oneof.options(), "validate.required"), Some(Value::Bool(true)));
+        let required =
+            matches!(options::extension(&oneof.options(), "validate.required"), Some(Value::Bool(true)));
         let none = if required {
-            format!("return Err(\"invalid {type_name}.{}: value is required\".to_owned())", naming::go_field(oneof.name()))
+            format!(
+                "return Err(\"invalid {type_name}.{}: value is required\".to_owned())",
+                naming::go_field(oneof.name())
+            )
         } else {
             "{}".to_owned()
         };
@@ -52,10 +59,16 @@ fn plain_field(field: &FieldDescriptor, type_name: &str, out: &mut String) -> Re
     let rules = rules(field);
     let mut inner = String::new();
     if field.is_list() {
-        let items = rules.as_ref().and_then(|rules| nested(rules, "repeated")).and_then(|rules| nested(&rules, "items"));
+        let items = rules
+            .as_ref()
+            .and_then(|rules| nested(rules, "repeated"))
+            .and_then(|rules| nested(&rules, "items"));
         value(field, type_name, &format!("{go_name}[{{index}}]"), "value", &items, &mut inner)?;
         if !inner.is_empty() {
-            writeln!(out, "        for (index, value) in self.{name}.iter().enumerate() {{\n{inner}        }}")?;
+            writeln!(
+                out,
+                "        for (index, value) in self.{name}.iter().enumerate() {{\n{inner}        }}"
+            )?;
         }
     } else if matches!(field.kind(), Kind::Message(_)) || field.supports_presence() {
         value(field, type_name, &go_name, "value", &rules, &mut inner)?;
@@ -82,13 +95,18 @@ fn value(
         Kind::Message(message) if message.package_name().starts_with("google.") => {}
         Kind::Message(_) => {
             let failure = failure("embedded message failed validation | caused by: {cause}");
-            writeln!(out, "            if let Err(cause) = ::metagate::front::Validate::validate({value}) {{ {failure} }}")?;
+            writeln!(
+                out,
+                "            if let Err(cause) = ::metagate::front::Validate::validate({value}) {{ {failure} }}"
+            )?;
         }
         Kind::String => length(rules, "string", "runes", &format!("{value}.chars().count()"), failure, out)?,
         Kind::Bytes => length(rules, "bytes", "bytes", &format!("{value}.len()"), failure, out)?,
         Kind::Enum(descriptor) => {
             let defined_only = rules.as_ref().and_then(|rules| nested(rules, "enum"));
-            if defined_only.is_some_and(|rules| rules.get_field_by_name("defined_only").is_some_and(|v| v.as_bool() == Some(true))) {
+            if defined_only.is_some_and(|rules| {
+                rules.get_field_by_name("defined_only").is_some_and(|v| v.as_bool() == Some(true))
+            }) {
                 let numbers: Vec<_> = descriptor.values().map(|value| value.number().to_string()).collect();
                 let failure = failure("value must be one of the defined enum values");
                 writeln!(out, "            if !matches!(*{value}, {}) {{ {failure} }}", numbers.join(" | "))?;
@@ -110,14 +128,22 @@ fn length(
     let Some(rules) = rules.as_ref().and_then(|rules| nested(rules, kind)) else { return Ok(()) };
     let (condition, text) = match (options::number(&rules, "min_len"), options::number(&rules, "max_len")) {
         (None, None) => return Ok(()),
-        (Some(min), None) => (format!("length < {min}"), format!("value length must be at least {min} {unit}")),
-        (None, Some(max)) => (format!("length > {max}"), format!("value length must be at most {max} {unit}")),
+        (Some(min), None) => {
+            (format!("length < {min}"), format!("value length must be at least {min} {unit}"))
+        }
+        (None, Some(max)) => {
+            (format!("length > {max}"), format!("value length must be at most {max} {unit}"))
+        }
         (Some(min), Some(max)) => (
             format!("!({min}..={max}).contains(&length)"),
             format!("value length must be between {min} and {max} {unit}, inclusive"),
         ),
     };
-    writeln!(out, "            let length = {measure};\n            if {condition} {{ {} }}", failure(&text))?;
+    writeln!(
+        out,
+        "            let length = {measure};\n            if {condition} {{ {} }}",
+        failure(&text)
+    )?;
     Ok(())
 }
 

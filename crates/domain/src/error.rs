@@ -164,7 +164,9 @@ mod tests {
 
     #[test]
     fn authorization_is_never_translated() {
-        for &refusal in Refusal::ALL.iter().filter(|refusal| refusal.id().is_some_and(|id| id.starts_with("AUTH"))) {
+        for &refusal in
+            Refusal::ALL.iter().filter(|refusal| refusal.id().is_some_and(|id| id.starts_with("AUTH")))
+        {
             let english = Error::from(refusal).to_status(Language::En);
             for &language in Language::ALL {
                 assert_eq!(Error::from(refusal).to_status(language), english, "{refusal:?} in {language:?}");
@@ -178,14 +180,20 @@ mod tests {
             let english = Error::from(refusal).to_status(Language::En).message;
             let Wording::Text(_) = refusal.row().wording else { continue };
             for &language in Language::ALL.iter().filter(|&&language| language != Language::En) {
-                assert_ne!(Error::from(refusal).to_status(language).message, english, "{refusal:?} in {language:?}");
+                assert_ne!(
+                    Error::from(refusal).to_status(language).message,
+                    english,
+                    "{refusal:?} in {language:?}"
+                );
             }
         }
     }
 
     #[test]
     fn causes_stay_inside() {
-        for error in [Error::Unavailable { cause: "disk 7".into() }, Error::Internal { cause: "disk 7".into() }] {
+        for error in
+            [Error::Unavailable { cause: "disk 7".into() }, Error::Internal { cause: "disk 7".into() }]
+        {
             assert!(!error.to_status(Language::En).message.contains("disk 7"));
         }
     }

@@ -33,7 +33,9 @@ impl Language {
     pub fn lookup(tag: &str) -> Option<Self> {
         let mut subtags = tag.split('-');
         let primary = subtags.next()?;
-        if !subtags.all(|subtag| (1..=8).contains(&subtag.len()) && subtag.bytes().all(|b| b.is_ascii_alphanumeric())) {
+        if !subtags.all(|subtag| {
+            (1..=8).contains(&subtag.len()) && subtag.bytes().all(|b| b.is_ascii_alphanumeric())
+        }) {
             return None;
         }
         Self::ALL.iter().copied().find(|language| language.tag().eq_ignore_ascii_case(primary))
@@ -47,13 +49,11 @@ impl Language {
         let mut best: Option<(u16, Self)> = None;
         for (index, range) in accept_language.split(',').enumerate() {
             match parse_range(range) {
-                Some((quality, language)) => {
-                    if quality > 0 && best.is_none_or(|(other, _)| quality > other) {
-                        best = Some((quality, language));
-                    }
+                Some((quality, language)) if quality > 0 && best.is_none_or(|(other, _)| quality > other) => {
+                    best = Some((quality, language));
                 }
                 None if index == 0 => return Self::En,
-                None => {}
+                _ => {}
             }
         }
         best.map_or(Self::En, |(_, language)| language)
@@ -66,7 +66,9 @@ fn parse_range(range: &str) -> Option<(u16, Language)> {
     let language = Language::lookup(parts.next()?)?;
     let quality = match parts.next() {
         None => 1_000,
-        Some(parameter) => parse_quality(parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q="))?)?,
+        Some(parameter) => {
+            parse_quality(parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q="))?)?
+        }
     };
     if parts.next().is_some() { None } else { Some((quality, language)) }
 }

@@ -127,7 +127,10 @@ mod tests {
                 Role::ALL.iter().filter(|role| role.permits(permission)).map(|role| role.name()).collect();
             names.join(" ")
         };
-        assert_eq!(permitting(Permission::OrgWrite), "IAM_OWNER IAM_ORG_MANAGER ORG_OWNER ORG_SETTINGS_MANAGER");
+        assert_eq!(
+            permitting(Permission::OrgWrite),
+            "IAM_OWNER IAM_ORG_MANAGER ORG_OWNER ORG_SETTINGS_MANAGER"
+        );
         assert_eq!(
             permitting(Permission::OrgRead),
             "IAM_OWNER IAM_OWNER_VIEWER IAM_ORG_MANAGER IAM_USER_MANAGER IAM_LOGIN_CLIENT ORG_OWNER \

@@ -77,7 +77,8 @@ impl Caller {
     /// # Errors
     /// Why not.
     pub fn check(&self, organization: &OrganizationId, permission: Permission) -> Result<(), Denied> {
-        let covers = |membership: &&Membership| membership.organization.as_ref().is_none_or(|id| id == organization);
+        let covers =
+            |membership: &&Membership| membership.organization.as_ref().is_none_or(|id| id == organization);
         let mut covering = self.0.memberships.iter().filter(covers).peekable();
         if covering.peek().is_none() {
             return Err(Denied::NoMembership);
@@ -116,7 +117,11 @@ mod tests {
                 assert_eq!(in_org.check(&organization("a"), permission), want, "{role:?} {permission:?}");
                 assert_eq!(in_org.check(&organization("b"), permission), Err(Denied::NoMembership));
                 let in_instance = caller(&[(None, &[role])]);
-                assert_eq!(in_instance.check(&organization("b"), permission), want, "{role:?} {permission:?}");
+                assert_eq!(
+                    in_instance.check(&organization("b"), permission),
+                    want,
+                    "{role:?} {permission:?}"
+                );
             }
         }
     }
@@ -126,8 +131,14 @@ mod tests {
         let read_only = (Some("a"), &[Role::OrgOwnerViewer][..]);
         let both = caller(&[read_only, (Some("a"), &[Role::OrgProjectCreator, Role::OrgOwner])]);
         assert_eq!(both.check(&organization("a"), Permission::OrgWrite), Ok(()));
-        assert_eq!(caller(&[read_only]).check(&organization("a"), Permission::OrgWrite), Err(Denied::NoPermission));
+        assert_eq!(
+            caller(&[read_only]).check(&organization("a"), Permission::OrgWrite),
+            Err(Denied::NoPermission)
+        );
         assert_eq!(caller(&[]).check(&organization("home"), Permission::OrgRead), Err(Denied::NoMembership));
-        assert_eq!(caller(&[(Some("a"), &[])]).check(&organization("a"), Permission::OrgRead), Err(Denied::NoPermission));
+        assert_eq!(
+            caller(&[(Some("a"), &[])]).check(&organization("a"), Permission::OrgRead),
+            Err(Denied::NoPermission)
+        );
     }
 }

@@ -136,7 +136,8 @@ impl Reader<'_> {
         let mut references = Vec::new();
         let mut refer = |place: Problem, id: &OrganizationId| {
             if !known(id) {
-                let problem = place.with_text(format!("organization {:?} is in neither directory nor store", id.as_str()));
+                let problem = place
+                    .with_text(format!("organization {:?} is in neither directory nor store", id.as_str()));
                 references.push(Reference { organization: id.clone(), problem });
             }
         };
@@ -221,7 +222,10 @@ impl Reader<'_> {
                 None if in_instance => None,
                 _ => {
                     let place = Spanned::new(place, ());
-                    self.problem(&place, "a membership has exactly one of `organization` and `instance = true`");
+                    self.problem(
+                        &place,
+                        "a membership has exactly one of `organization` and `instance = true`",
+                    );
                     continue;
                 }
             };
@@ -243,7 +247,10 @@ impl Reader<'_> {
         let language = Language::lookup(tag.get_ref());
         if language.is_none() {
             let known: Vec<_> = Language::ALL.iter().map(|language| language.tag()).collect();
-            self.problem(tag, format!("unknown language {:?}; known are {}", tag.get_ref(), known.join(", ")));
+            self.problem(
+                tag,
+                format!("unknown language {:?}; known are {}", tag.get_ref(), known.join(", ")),
+            );
         }
         language
     }
@@ -251,8 +258,13 @@ impl Reader<'_> {
     fn role(&mut self, name: &Spanned<String>, in_instance: bool) -> Option<Role> {
         match name.get_ref().parse::<Role>() {
             Ok(role) if role.is_of_the_instance() == in_instance => return Some(role),
-            Ok(_) if in_instance => self.problem(name, format!("{} is no role of the instance", name.get_ref())),
-            Ok(_) => self.problem(name, format!("{} is a role of the instance, not of an organization", name.get_ref())),
+            Ok(_) if in_instance => {
+                self.problem(name, format!("{} is no role of the instance", name.get_ref()))
+            }
+            Ok(_) => self.problem(
+                name,
+                format!("{} is a role of the instance, not of an organization", name.get_ref()),
+            ),
             Err(error) => {
                 let known: Vec<_> = Role::ALL.iter().map(|role| role.name()).collect();
                 self.problem(name, format!("{error}; known are {}", known.join(", ")));
@@ -266,7 +278,8 @@ impl Reader<'_> {
         let hash = match (value, sha256) {
             (Some(value), None) => {
                 let text = value.get_ref();
-                if text.is_empty() || !text.bytes().all(|b| b.is_ascii_graphic()) || text.contains("Bearer ") {
+                if text.is_empty() || !text.bytes().all(|b| b.is_ascii_graphic()) || text.contains("Bearer ")
+                {
                     self.problem(value, "a token is one or more visible ASCII characters, without spaces");
                     return None;
                 }
@@ -289,7 +302,10 @@ impl Reader<'_> {
             Some(written) => match written.get_ref().to_string().parse::<jiff::Timestamp>() {
                 Ok(time) => Some(Timestamp::from_micros(time.as_microsecond())),
                 Err(_) => {
-                    self.problem(written, "a time has date, time of day and offset, such as 2099-01-01T00:00:00Z");
+                    self.problem(
+                        written,
+                        "a time has date, time of day and offset, such as 2099-01-01T00:00:00Z",
+                    );
                     return None;
                 }
             },

@@ -1,11 +1,11 @@
 //! Bytes: base64 as Go's decoder takes it.
 
-use ::bytes::Bytes;
 use ::base64::{
     Engine,
     alphabet::{self, Alphabet},
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
+use ::bytes::Bytes;
 use serde::{Deserialize, Deserializer};
 
 use crate::raw::Raw;

@@ -54,7 +54,11 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Item<D> {
     }
 
     /// The way in which serde_json hands out raw text.
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, D::Error> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
         self.0.deserialize_newtype_struct(name, visitor)
     }
 

@@ -7,10 +7,7 @@ use serde::{
     de::value::{Error as NameError, StrDeserializer},
 };
 
-use crate::{
-    number::Number,
-    raw::Raw,
-};
+use crate::{number::Number, raw::Raw};
 
 /// The number of an enum value of type `E`; 0 for `null` and for unknown names.
 pub struct EnumDeserialize<E>(pub i32, PhantomData<E>);
@@ -41,7 +38,9 @@ impl<'de, E: Deserialize<'de> + Into<i32>> Deserialize<'de> for EnumsDeserialize
 }
 
 /// `None` for `null` and for an unknown name.
-fn read<'de, E: Deserialize<'de> + Into<i32>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i32>, D::Error> {
+fn read<'de, E: Deserialize<'de> + Into<i32>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<i32>, D::Error> {
     let Some(raw) = Raw::read(deserializer)? else { return Ok(None) };
     match &raw {
         Raw::String(name) => {

@@ -23,7 +23,10 @@ pub struct Timestamp {
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if !SECONDS.contains(&self.seconds) || !(0..1_000_000_000).contains(&self.nanos) {
-            return Err(S::Error::custom(format_args!("time out of range: {} s {} ns", self.seconds, self.nanos)));
+            return Err(S::Error::custom(format_args!(
+                "time out of range: {} s {} ns",
+                self.seconds, self.nanos
+            )));
         }
         let (year, month, day) = date(self.seconds.div_euclid(SECONDS_PER_DAY));
         let second = self.seconds.rem_euclid(SECONDS_PER_DAY);
@@ -47,7 +50,8 @@ impl<'de> Deserialize<'de> for Timestamp {
             Raw::String(text) => parse(text),
             _ => None,
         };
-        time.filter(|time| SECONDS.contains(&time.seconds)).ok_or_else(|| raw.refuse("google.protobuf.Timestamp"))
+        time.filter(|time| SECONDS.contains(&time.seconds))
+            .ok_or_else(|| raw.refuse("google.protobuf.Timestamp"))
     }
 }
 
@@ -60,7 +64,12 @@ fn parse(text: &str) -> Option<Timestamp> {
     }
     let [year, month, day] = [number(&clock[..4])?, number(&clock[5..7])?, number(&clock[8..10])?];
     let [hour, minute, second] = [number(&clock[11..13])?, number(&clock[14..16])?, number(&clock[17..])?];
-    if !(1..=12).contains(&month) || !(1..=days_in(year, month)).contains(&day) || hour > 23 || minute > 59 || second > 59 {
+    if !(1..=12).contains(&month)
+        || !(1..=days_in(year, month)).contains(&day)
+        || hour > 23
+        || minute > 59
+        || second > 59
+    {
         return None;
     }
     let (nanos, zone) = match rest.strip_prefix('.') {

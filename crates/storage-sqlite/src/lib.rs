@@ -76,7 +76,8 @@ impl SqliteStore {
         let lock = schema::lock(path)?;
         let connection = schema::open(path)?;
         let organizations = Organizations::default();
-        organizations.extend(schema::organizations(&connection).map_err(|error| OpenError::sqlite(path, &error))?);
+        organizations
+            .extend(schema::organizations(&connection).map_err(|error| OpenError::sqlite(path, &error))?);
         let readers = Readers::open(path).map_err(|error| OpenError::sqlite(path, &error))?;
         let writer = Writer::start(connection, organizations.clone())
             .map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
@@ -91,7 +92,11 @@ impl SqliteStore {
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn apply(&self, organization: &OrganizationId, changes: Vec<Change>) -> Result<Details, StoreError> {
+    async fn apply(
+        &self,
+        organization: &OrganizationId,
+        changes: Vec<Change>,
+    ) -> Result<Details, StoreError> {
         let organization = organization.clone();
         self.writer.run(|reply| Operation::Apply { organization, changes, reply }).await
     }

@@ -41,7 +41,8 @@ fn unfiltered(connection: &Connection, organization: i64, query: &Query) -> rusq
     if query.offset >= total {
         return Ok(Page { entries: Vec::new(), total });
     }
-    let mut statement = connection.prepare_cached(select_entry!("ORDER BY key LIMIT :limit OFFSET :offset"))?;
+    let mut statement =
+        connection.prepare_cached(select_entry!("ORDER BY key LIMIT :limit OFFSET :offset"))?;
     // To SQLite, a negative limit is none.
     let parameters = named_params! {
         ":organization": organization,

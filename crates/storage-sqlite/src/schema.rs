@@ -60,7 +60,13 @@ pub(crate) fn lock(path: &Path) -> Result<File, OpenError> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io(folder))?;
     let lock_path = PathBuf::from(format!("{}.lock", path.display()));
     let mut options = OpenOptions::new();
-    let file = options.create(true).truncate(false).write(true).mode(0o600).open(&lock_path).map_err(io(&lock_path))?;
+    let file = options
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&lock_path)
+        .map_err(io(&lock_path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path: path.to_owned() }),
@@ -80,7 +86,9 @@ pub(crate) fn open(path: &Path) -> Result<Connection, OpenError> {
     OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path).map_err(io)?;
     let mut connection = Connection::open(path).map_err(sqlite)?;
     connection
-        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;")
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;",
+        )
         .map_err(sqlite)?;
     migrate(&mut connection, path)?;
     // The file itself must be found again after a power cut.
@@ -142,7 +150,10 @@ fn state_of(number: i64) -> Option<OrganizationState> {
 }
 
 /// The error of a column that holds what it must not.
-pub(crate) fn conversion(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+pub(crate) fn conversion(
+    column: usize,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
 }
 

@@ -51,12 +51,16 @@ impl Writer {
         let (queue, operations) = mpsc::channel(QUEUE_MAX);
         let (running, commits) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicU64::new(0)));
         let work = Work { connection, organizations, running: running.clone(), commits: commits.clone() };
-        let thread = thread::Builder::new().name("store-writer".to_owned()).spawn(move || work.run(operations))?;
+        let thread =
+            thread::Builder::new().name("store-writer".to_owned()).spawn(move || work.run(operations))?;
         Ok(Self { queue: Some(queue), thread: Some(thread), running, commits })
     }
 
     /// Hands over an operation and waits until it is durable. Once handed over it is done, whoever waits.
-    pub(crate) async fn run<T>(&self, operation: impl FnOnce(Reply<T>) -> Operation) -> Result<T, StoreError> {
+    pub(crate) async fn run<T>(
+        &self,
+        operation: impl FnOnce(Reply<T>) -> Operation,
+    ) -> Result<T, StoreError> {
         let stopped = || StoreError::unavailable("the store has stopped writing");
         let (reply, answer) = oneshot::channel();
         let queue = self.queue.as_ref().ok_or_else(stopped)?;
@@ -92,8 +96,8 @@ struct Work {
     commits: Arc<AtomicU64>,
 }
 
-/// Tells somebody, once the commit has decided what.
-type Answer = Box<dyn FnOnce(Result<(), String>)>;
+/// Tells somebody how it went; takes what kept the transaction from being committed.
+type Answer = Box<dyn FnOnce(Option<String>)>;
 
 impl Work {
     fn run(self, mut operations: mpsc::Receiver<Operation>) {
@@ -134,8 +138,9 @@ impl Work {
             self.commits.fetch_add(1, Ordering::Relaxed);
             self.organizations.extend(changed.into_values());
         }
+        let failure = committed.as_ref().err().map(ToString::to_string);
         for answer in answers {
-            answer(committed.as_ref().map(|()| ()).map_err(ToString::to_string));
+            answer(failure.clone());
         }
         committed
     }
@@ -144,9 +149,14 @@ impl Work {
     ///
     /// # Errors
     /// If it cannot be undone.
-    fn perform(&self, operation: Operation, changed: &mut HashMap<OrganizationId, Row>) -> rusqlite::Result<Answer> {
+    fn perform(
+        &self,
+        operation: Operation,
+        changed: &mut HashMap<OrganizationId, Row>,
+    ) -> rusqlite::Result<Answer> {
         self.connection.prepare_cached("SAVEPOINT operation")?.execute([])?;
-        let mut step = Step { connection: &self.connection, organizations: &self.organizations, changed, row: None };
+        let mut step =
+            Step { connection: &self.connection, organizations: &self.organizations, changed, row: None };
         let (done, answer): (bool, Answer) = match operation {
             Operation::Apply { organization, changes, reply } => {
                 finish(step.apply(&organization, changes), reply)
@@ -167,8 +177,8 @@ impl Work {
 
 fn finish<T: 'static>(outcome: Result<T, StoreError>, reply: Reply<T>) -> (bool, Answer) {
     let done = outcome.is_ok();
-    let answer = move |committed: Result<(), String>| {
-        let outcome = committed.map_err(StoreError::unavailable).and(outcome);
+    let answer = move |failure: Option<String>| {
+        let outcome = failure.map_or(outcome, |failure| Err(StoreError::unavailable(failure)));
         // Nobody waits any more: the deadline has passed, and the write stands.
         let _ = reply.send(outcome);
     };
@@ -219,7 +229,11 @@ impl Step<'_> {
         Ok(organization)
     }
 
-    fn set_state(&mut self, id: &OrganizationId, state: OrganizationState) -> Result<Organization, StoreError> {
+    fn set_state(
+        &mut self,
+        id: &OrganizationId,
+        state: OrganizationState,
+    ) -> Result<Organization, StoreError> {
         let mut row = self.find(id).ok_or(StoreError::OrganizationNotFound)?;
         if row.organization.state != state {
             if row.organization.state == OrganizationState::Removed {
@@ -244,27 +258,34 @@ impl Step<'_> {
             "SELECT coalesce(value, (SELECT value FROM large_value WHERE number = large_value)) \
              FROM metadata WHERE organization = ?1 AND key = ?2",
         )?;
-        let value: Option<Vec<u8>> = statement.query_row((organization, key.as_str()), |row| row.get(0)).optional()?;
+        let value: Option<Vec<u8>> =
+            statement.query_row((organization, key.as_str()), |row| row.get(0)).optional()?;
         Ok(value.map(Bytes::from))
     }
 
     /// Makes one event happen; its number is the row's sequence.
     fn write(&self, row: &mut Row, Effect { key, value }: Effect, at: Timestamp) -> rusqlite::Result<()> {
         let (number, key) = (row.number, key.as_str());
-        let mut find = self.connection.prepare_cached("SELECT large_value FROM metadata WHERE organization = ?1 AND key = ?2")?;
+        let mut find = self
+            .connection
+            .prepare_cached("SELECT large_value FROM metadata WHERE organization = ?1 AND key = ?2")?;
         let found: Option<Option<i64>> = find.query_row((number, key), |row| row.get(0)).optional()?;
         if let Some(Some(large)) = found {
             self.connection.prepare_cached("DELETE FROM large_value WHERE number = ?1")?.execute([large])?;
         }
         let Some(value) = value else {
-            let mut delete = self.connection.prepare_cached("DELETE FROM metadata WHERE organization = ?1 AND key = ?2")?;
+            let mut delete = self
+                .connection
+                .prepare_cached("DELETE FROM metadata WHERE organization = ?1 AND key = ?2")?;
             row.entries -= delete.execute((number, key))? as u64;
             return Ok(());
         };
         let (inline, large) = if value.len() <= INLINE_BYTES_MAX {
             (Some(&value[..]), None)
         } else {
-            self.connection.prepare_cached("INSERT INTO large_value (value) VALUES (?1)")?.execute([&value[..]])?;
+            self.connection
+                .prepare_cached("INSERT INTO large_value (value) VALUES (?1)")?
+                .execute([&value[..]])?;
             (None, Some(self.connection.last_insert_rowid()))
         };
         let mut upsert = self.connection.prepare_cached(
@@ -285,7 +306,9 @@ impl Step<'_> {
                 "DELETE FROM large_value WHERE number IN (SELECT large_value FROM metadata WHERE organization = ?1)",
             )?
             .execute([organization])?;
-        self.connection.prepare_cached("DELETE FROM metadata WHERE organization = ?1")?.execute([organization])?;
+        self.connection
+            .prepare_cached("DELETE FROM metadata WHERE organization = ?1")?
+            .execute([organization])?;
         Ok(())
     }
 
@@ -298,8 +321,14 @@ impl Step<'_> {
         )?;
         insert.execute(params![id.as_str(), name, schema::number_of(state), created_at.as_micros()])?;
         let last_metadata_event = Details { sequence: 1, at: created_at };
-        let organization = Organization { id: id.clone(), name, state, created_at, sequence: 1, last_metadata_event };
-        Ok(Row { number: self.connection.last_insert_rowid(), organization, last_event_at: created_at, entries: 0 })
+        let organization =
+            Organization { id: id.clone(), name, state, created_at, sequence: 1, last_metadata_event };
+        Ok(Row {
+            number: self.connection.last_insert_rowid(),
+            organization,
+            last_event_at: created_at,
+            entries: 0,
+        })
     }
 
     fn update(&self, row: &Row) -> rusqlite::Result<()> {
@@ -307,8 +336,12 @@ impl Step<'_> {
             "UPDATE organization SET state = ?2, sequence = ?3, last_event_at = ?4, last_metadata_sequence = ?5, \
              last_metadata_at = ?6, entries = ?7 WHERE number = ?1",
         )?;
-        let Organization { state, sequence, last_metadata_event: Details { sequence: metadata_sequence, at }, .. } =
-            &row.organization;
+        let Organization {
+            state,
+            sequence,
+            last_metadata_event: Details { sequence: metadata_sequence, at },
+            ..
+        } = &row.organization;
         update.execute(params![
             row.number,
             schema::number_of(*state),

@@ -6,8 +6,8 @@ use std::{fs, ops::Deref, os::unix::fs::PermissionsExt, path::Path};
 
 use bytes::Bytes;
 use domain::{Change, Key, OrganizationId, OrganizationState, Query};
-use storage::{Store, StoreError};
 use metagate_storage_sqlite::{OpenError, SqliteStore};
+use storage::{Store, StoreError};
 use tempfile::TempDir;
 
 /// A store in a folder that goes with it.
@@ -62,7 +62,10 @@ async fn everything_is_there_after_reopening() {
     };
     let store = SqliteStore::open(&path).unwrap();
     assert_eq!(store.list(&one, Query::default()).await.unwrap(), before);
-    assert_eq!([store.organization(&one).await.unwrap(), store.organization(&two).await.unwrap()], organizations);
+    assert_eq!(
+        [store.organization(&one).await.unwrap(), store.organization(&two).await.unwrap()],
+        organizations
+    );
     assert_eq!(store.apply(&one, vec![set("k", b"w")]).await.unwrap().sequence, 4);
     for name in ["metagate.db", "metagate.db.lock"] {
         let mode = fs::metadata(path.with_file_name(name)).unwrap().permissions().mode();
@@ -100,7 +103,8 @@ async fn a_refused_operation_does_not_harm_those_that_share_its_commit() {
     let outcomes = futures_util::future::join_all(writes).await;
     let sequences: Vec<_> = outcomes.iter().flatten().map(|details| details.sequence).collect();
     assert_eq!(sequences, (2..52).collect::<Vec<_>>());
-    let refused = outcomes.iter().filter(|outcome| matches!(outcome, Err(StoreError::KeyAbsent { index: 0 })));
+    let refused =
+        outcomes.iter().filter(|outcome| matches!(outcome, Err(StoreError::KeyAbsent { index: 0 })));
     assert_eq!(refused.count(), 50);
     assert_eq!(store.list(&id, Query::default()).await.unwrap().total, 50);
 }

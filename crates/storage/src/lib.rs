@@ -38,7 +38,8 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::OrganizationNotFound`] if the organization is absent or removed; [`StoreError::KeyAbsent`] with
     /// the index of the first [`Change::Remove`] whose key is absent; [`StoreError::Unavailable`].
-    async fn apply(&self, organization: &OrganizationId, changes: Vec<Change>) -> Result<Details, StoreError>;
+    async fn apply(&self, organization: &OrganizationId, changes: Vec<Change>)
+    -> Result<Details, StoreError>;
 
     /// The entry of `key`; `None` if the key or the organization is absent or the organization is removed.
     ///

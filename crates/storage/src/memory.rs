@@ -124,7 +124,11 @@ impl Owner {
 
 #[async_trait]
 impl Store for MemoryStore {
-    async fn apply(&self, organization: &OrganizationId, changes: Vec<Change>) -> Result<Details, StoreError> {
+    async fn apply(
+        &self,
+        organization: &OrganizationId,
+        changes: Vec<Change>,
+    ) -> Result<Details, StoreError> {
         let owner = self.owner(organization).ok_or(StoreError::OrganizationNotFound)?;
         lock(&owner).apply(changes)
     }
@@ -147,7 +151,8 @@ impl Store for MemoryStore {
 
     async fn create_organization(&self, id: &OrganizationId, name: &str) -> Result<Organization, StoreError> {
         let mut organizations = self.organizations.write().unwrap_or_else(PoisonError::into_inner);
-        let owner = organizations.entry(id.clone()).or_insert_with(|| Arc::new(Mutex::new(Owner::new(id, name))));
+        let owner =
+            organizations.entry(id.clone()).or_insert_with(|| Arc::new(Mutex::new(Owner::new(id, name))));
         Ok(lock(owner).organization.clone())
     }
 

@@ -29,7 +29,11 @@ struct Mistaken(Mistake, MemoryStore);
 
 #[async_trait]
 impl Store for Mistaken {
-    async fn apply(&self, organization: &OrganizationId, changes: Vec<Change>) -> Result<Details, StoreError> {
+    async fn apply(
+        &self,
+        organization: &OrganizationId,
+        changes: Vec<Change>,
+    ) -> Result<Details, StoreError> {
         match self.0 {
             Mistake::OneByOne => {
                 let mut last = Err(StoreError::OrganizationNotFound);

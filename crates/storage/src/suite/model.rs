@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use domain::{
-    Change, Comparison, Details, Entry, Key, KeyFilter, Organization, OrganizationId, OrganizationState, Query, Timestamp,
+    Change, Comparison, Details, Entry, Key, KeyFilter, Organization, OrganizationId, OrganizationState,
+    Query, Timestamp,
 };
 use proptest::{
     collection::vec,
@@ -37,9 +38,10 @@ const KEYS: [&str; 7] = ["a", "A", "ab", "ä", "a%", "\u{FFFF}", "\u{10000}"];
 /// The shortest list that fails, and why.
 pub fn run(cases: u32, mut check: impl FnMut(&[Operation]) -> Result<(), String>) -> Result<(), String> {
     let config = Config { cases, failure_persistence: None, ..Config::default() };
-    let mut runner = TestRunner::new_with_rng(config, proptest::test_runner::TestRng::deterministic_rng(
-        proptest::test_runner::RngAlgorithm::ChaCha,
-    ));
+    let mut runner = TestRunner::new_with_rng(
+        config,
+        proptest::test_runner::TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha),
+    );
     let check = std::cell::RefCell::new(&mut check);
     let outcome = runner.run(&vec(operation(), 1..40), |operations| {
         (check.borrow_mut())(&operations).map_err(TestCaseError::fail)
@@ -95,7 +97,9 @@ fn query() -> BoxedStrategy<Query> {
     let filter = (text, comparison).prop_map(|(text, comparison)| KeyFilter::new(text, comparison));
     let offset = prop_oneof![0..4_u64, Just(u64::MAX)];
     let limit = prop_oneof![Just(None), (0..4_u32).prop_map(Some), any::<u32>().prop_map(Some)];
-    (vec(filter, 0..3), offset, limit).prop_map(|(filters, offset, limit)| Query { filters, offset, limit }).boxed()
+    (vec(filter, 0..3), offset, limit)
+        .prop_map(|(filters, offset, limit)| Query { filters, offset, limit })
+        .boxed()
 }
 
 /// An organization as the model knows it.
@@ -120,7 +124,8 @@ pub async fn check(store: &dyn Store, operations: &[Operation]) -> Result<(), St
         let id = &ids[*index];
         match operation {
             Operation::Create(_) => {
-                let created = store.create_organization(id, "name").await.map_err(|error| error.to_string())?;
+                let created =
+                    store.create_organization(id, "name").await.map_err(|error| error.to_string())?;
                 model.entry(*index).or_insert_with(|| Modelled {
                     last_event_at: created.created_at,
                     organization: created,
@@ -141,7 +146,8 @@ pub async fn check(store: &dyn Store, operations: &[Operation]) -> Result<(), St
         let organization = store.organization(id).await.map_err(|error| error.to_string())?;
         same("organization", organization.as_ref(), model.get(index).map(|modelled| &modelled.organization))?;
         for key in KEYS {
-            let entry = store.get(id, &Key::new(key.to_owned()).unwrap()).await.map_err(|error| error.to_string())?;
+            let entry =
+                store.get(id, &Key::new(key.to_owned()).unwrap()).await.map_err(|error| error.to_string())?;
             same(key, entry.as_ref(), model.get(index).and_then(|modelled| modelled.entries.get(key)))?;
         }
     }
@@ -187,7 +193,8 @@ fn apply(
         return if refused { Ok(()) } else { Err(format!("no organization: got {outcome:?}")) };
     };
     let stored = |key: &Key| modelled.entries.get(key.as_str()).map(|entry| entry.value.clone());
-    let absent = changes.iter().position(|change| matches!(change, Change::Remove { key } if stored(key).is_none()));
+    let absent =
+        changes.iter().position(|change| matches!(change, Change::Remove { key } if stored(key).is_none()));
     if let Some(absent) = absent {
         let refused = matches!(outcome, Err(StoreError::KeyAbsent { index }) if index == absent);
         return if refused { Ok(()) } else { Err(format!("key {absent} is absent: got {outcome:?}")) };
@@ -211,7 +218,8 @@ fn apply(
         modelled.organization.sequence += 1;
         match change {
             Change::Set { key, value } | Change::SetIfDifferent { key, value } => {
-                let created_at = modelled.entries.get(key.as_str()).map_or(details.at, |entry| entry.created_at);
+                let created_at =
+                    modelled.entries.get(key.as_str()).map_or(details.at, |entry| entry.created_at);
                 let (key, value, sequence) = (key.clone(), value.clone(), modelled.organization.sequence);
                 let entry = Entry { key: key.clone(), value, sequence, created_at, changed_at: details.at };
                 modelled.entries.insert(key.into_string(), entry);
@@ -222,7 +230,8 @@ fn apply(
         }
     }
     modelled.last_event_at = details.at;
-    modelled.organization.last_metadata_event = Details { sequence: modelled.organization.sequence, at: details.at };
+    modelled.organization.last_metadata_event =
+        Details { sequence: modelled.organization.sequence, at: details.at };
     same("details", details, modelled.organization.last_metadata_event)
 }
 

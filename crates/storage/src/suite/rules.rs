@@ -144,7 +144,8 @@ pub async fn what_changes_nothing_answers_with_the_last_metadata_event(store: &d
 /// No folding, no normalizing, no trimming.
 pub async fn keys_compare_byte_for_byte(store: &dyn Store) {
     let id = organization(store, "o").await;
-    let keys = ["a", "A", "a ", " a", "á", "a\u{301}", "%", "_", "a/b", ".", "\u{10FFFF}", "\n", "'", "\"", "🦀"];
+    let keys =
+        ["a", "A", "a ", " a", "á", "a\u{301}", "%", "_", "a/b", ".", "\u{10FFFF}", "\n", "'", "\"", "🦀"];
     for name in keys {
         store.apply(&id, vec![set(name, name)]).await.unwrap();
     }
@@ -230,7 +231,11 @@ pub async fn values_of_any_size(store: &dyn Store) {
         let value = Bytes::from((0..length).map(|n| (n % 251) as u8).collect::<Vec<_>>());
         store.apply(&id, vec![Change::Set { key: key("k"), value: value.clone() }]).await.unwrap();
         assert_eq!(store.get(&id, &key("k")).await.unwrap().unwrap().value, value, "{length} bytes");
-        assert_eq!(store.list(&id, Query::default()).await.unwrap().entries[0].value, value, "{length} bytes");
+        assert_eq!(
+            store.list(&id, Query::default()).await.unwrap().entries[0].value,
+            value,
+            "{length} bytes"
+        );
         let same = vec![Change::SetIfDifferent { key: key("k"), value }];
         let sequence = store.organization(&id).await.unwrap().unwrap().sequence;
         assert_eq!(store.apply(&id, same).await.unwrap().sequence, sequence, "{length} bytes");
@@ -306,7 +311,10 @@ pub async fn states_are_events_but_no_metadata_events(store: &dyn Store) {
 pub async fn creating_again_changes_nothing(store: &dyn Store) {
     let id = OrganizationId::new("o").unwrap();
     let created = store.create_organization(&id, "First").await.unwrap();
-    assert_eq!((created.name.as_str(), created.state, created.sequence), ("First", OrganizationState::Active, 1));
+    assert_eq!(
+        (created.name.as_str(), created.state, created.sequence),
+        ("First", OrganizationState::Active, 1)
+    );
     assert_eq!(created.last_metadata_event, Details { sequence: 1, at: created.created_at });
     store.apply(&id, vec![set("k", "v")]).await.unwrap();
     store.set_organization_state(&id, OrganizationState::Inactive).await.unwrap();
