@@ -117,12 +117,7 @@ impl Resource {
     }
 }
 
-async fn answer(
-    resource: &Resource,
-    mut fields: Fields,
-    gate: &Gate,
-    request: Request,
-) -> Response<Body> {
+async fn answer(resource: &Resource, mut fields: Fields, gate: &Gate, request: Request) -> Response<Body> {
     let form = request.method() == Method::POST
         && request.headers().get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes() == FORM);
     let method = match request.headers().get("x-http-method-override") {

@@ -21,45 +21,75 @@ pub(crate) fn generate(descriptors: &[u8], pool: &DescriptorPool, out: &Path) ->
         if !path.exists() {
             continue;
         }
-        let (code, enums) = point_at_protojson(&fs::read_to_string(&path)?);
-        // A place that was missed would fall back to pbjson's reading of enums, and nobody would notice.
+        let (code, replaced) = point_at_protojson(&fs::read_to_string(&path)?);
+        // A place that was missed would fall back to pbjson's ways with enums, and nobody would notice.
         let expected = enum_fields(pool, package);
-        if enums != expected {
-            return Err(format!("{package}: {enums} of {expected} enum fields are read by protojson").into());
+        if replaced != expected {
+            return Err(
+                format!("{package}: replaced {replaced:?} enum fields, there are {expected:?}").into()
+            );
         }
         fs::write(&path, code)?;
     }
     Ok(())
 }
 
-/// Replaces pbjson's runtime by `protojson`'s. Returns the code, and the count of enum fields that were replaced.
-fn point_at_protojson(code: &str) -> (String, usize) {
-    let mut enums = 0;
-    let mut lines = Vec::new();
+/// Enum fields, single and repeated.
+type EnumFields = [usize; 2];
+
+/// Replaces pbjson's runtime by `protojson`'s. Returns the code, and how many enum fields are read by the latter.
+///
+/// pbjson refuses unknown names and numbers where it reads enums, and unknown numbers where it writes them.
+fn point_at_protojson(code: &str) -> (String, EnumFields) {
+    const SINGLE: (&str, &str) = ("map_.next_value::<", ">()? as i32");
+    const REPEATED: (&str, &str) =
+        ("map_.next_value::<Vec<", ">>()?.into_iter().map(|x| x as i32).collect()");
+    const WRITTEN: (&str, &str) = ("let v = ", ")");
+
+    let [mut single, mut repeated] = EnumFields::default();
+    let mut lines: Vec<String> = Vec::new();
     for line in code.lines() {
-        let mut line = line.replace("pbjson::private::", "protojson::private::");
-        for (begin, end, reader) in [
-            ("map_.next_value::<Vec<", ">>()?.into_iter().map(|x| x as i32).collect()", "EnumsDeserialize"),
-            ("map_.next_value::<", ">()? as i32", "EnumDeserialize"),
-        ] {
-            if let Some((before, rest)) = line.split_once(begin)
-                && let Some((path, after)) = rest.split_once(end)
-            {
-                line =
-                    format!("{before}map_.next_value::<::protojson::private::{reader}<{path}>>()?.0{after}");
-                enums += 1;
-            }
+        let line = line.replace("pbjson::private::", "protojson::private::");
+        if let Some((before, path, after)) = cut(&line, REPEATED) {
+            lines.push(format!(
+                "{before}map_.next_value::<::protojson::private::EnumsDeserialize<{path}>>()?.0{after}"
+            ));
+            repeated += 1;
+        } else if let Some((before, path, after)) = cut(&line, SINGLE) {
+            lines.push(format!(
+                "{before}map_.next_value::<::protojson::private::EnumDeserialize<{path}>>()?.0{after}"
+            ));
+            single += 1;
+        } else if line
+            .trim_start()
+            .starts_with(".map_err(|_| serde::ser::Error::custom(format!(\"Invalid variant")
+            && let Some(last) = lines.last_mut()
+            && let Some((before, value, _)) = cut(last, WRITTEN)
+            && let Some((_, number)) = value.split_once("::try_from(")
+        {
+            *last = format!(
+                "{before}let v = ::protojson::private::EnumSerialize({value}).map_err(|_| {number}));"
+            );
+        } else {
+            lines.push(line);
         }
-        lines.push(line);
     }
-    (lines.join("\n"), enums)
+    (lines.join("\n"), [single, repeated])
 }
 
-fn enum_fields(pool: &DescriptorPool, package: &str) -> usize {
+/// What stands before, between and after the two parts of a pattern.
+fn cut<'a>(line: &'a str, (begin, end): (&str, &str)) -> Option<(&'a str, &'a str, &'a str)> {
+    let (before, rest) = line.split_once(begin)?;
+    let (between, after) = rest.split_once(end)?;
+    Some((before, between, after))
+}
+
+fn enum_fields(pool: &DescriptorPool, package: &str) -> EnumFields {
     let files = pool.files().filter(|file| file.package_name() == package);
     let messages = files.flat_map(|file| messages_of(&file));
-    messages
-        .flat_map(|message| message.fields().collect::<Vec<_>>())
+    let fields = messages.flat_map(|message| message.fields().collect::<Vec<_>>());
+    let (repeated, single) = fields
         .filter(|field| matches!(field.kind(), Kind::Enum(_)))
-        .count()
+        .partition::<Vec<_>, _>(|field| field.is_list());
+    [single.len(), repeated.len()]
 }

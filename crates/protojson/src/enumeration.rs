@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize, Serializer,
     de::value::{Error as NameError, StrDeserializer},
 };
 
@@ -14,6 +14,18 @@ pub struct EnumDeserialize<E>(pub i32, PhantomData<E>);
 
 /// The numbers of a list of enum values of type `E`; unknown names are left out.
 pub struct EnumsDeserialize<E>(pub Vec<i32>, PhantomData<E>);
+
+/// An enum value, or a number that no value has.
+pub struct EnumSerialize<E>(pub Result<E, i32>);
+
+impl<E: Serialize> Serialize for EnumSerialize<E> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            Ok(value) => value.serialize(serializer),
+            Err(number) => serializer.serialize_i32(*number),
+        }
+    }
+}
 
 impl<'de, E: Deserialize<'de> + Into<i32>> Deserialize<'de> for EnumDeserialize<E> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -20,7 +20,7 @@ pub use timestamp::Timestamp;
 pub mod private {
     pub use crate::{
         bytes::{BytesDeserialize, base64},
-        enumeration::{EnumDeserialize, EnumsDeserialize},
+        enumeration::{EnumDeserialize, EnumSerialize, EnumsDeserialize},
         number::NumberDeserialize,
     };
 }

@@ -87,7 +87,8 @@ fn parse(text: &str) -> Option<Timestamp> {
         b"Z" => 0,
         [sign @ (b'+' | b'-'), _, _, b':', _, _] => {
             let (hours, minutes) = (number(&zone[1..3])?, number(&zone[4..])?);
-            if hours > 23 || minutes > 59 {
+            // More than RFC 3339 allows, as in Go.
+            if hours > 24 || minutes > 60 {
                 return None;
             }
             let offset = hours * 3_600 + minutes * 60;
