@@ -1,0 +1,90 @@
+//! HTTP as a client speaks it: one connection, one request after the other.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode, Version};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+/// A connection.
+pub enum Client {
+    Http1(http1::SendRequest<Full<Bytes>>, SocketAddr),
+    Http2(http2::SendRequest<Full<Bytes>>, SocketAddr),
+}
+
+/// An answer, all of it.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    pub trailers: HeaderMap,
+}
+
+impl Answer {
+    /// A header's value; empty if it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+}
+
+impl Client {
+    /// Connects with HTTP/1.1, or HTTP/2 with prior knowledge.
+    pub async fn connect(address: SocketAddr, version: Version) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let io = TokioIo::new(stream);
+        if version == Version::HTTP_2 {
+            let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
+            tokio::spawn(connection);
+            Self::Http2(sender, address)
+        } else {
+            let (sender, connection) = http1::handshake(io).await.unwrap();
+            tokio::spawn(connection);
+            Self::Http1(sender, address)
+        }
+    }
+
+    /// Sends a request whose URI is a path, and reads the whole answer.
+    pub async fn send(&mut self, request: Request<impl Into<Bytes>>) -> Answer {
+        let mut request = request.map(|body| Full::new(body.into()));
+        let response = match self {
+            Self::Http1(sender, address) => {
+                let host = address.to_string().parse().unwrap();
+                request.headers_mut().entry("host").or_insert(host);
+                sender.ready().await.unwrap();
+                sender.send_request(request).await.unwrap()
+            }
+            Self::Http2(sender, address) => {
+                let uri = format!("http://{address}{}", request.uri());
+                *request.uri_mut() = uri.parse().unwrap();
+                sender.ready().await.unwrap();
+                sender.send_request(request).await.unwrap()
+            }
+        };
+        let (parts, body) = Response::into_parts(response);
+        let body = body.collect().await.unwrap();
+        let trailers = body.trailers().cloned().unwrap_or_default();
+        Answer { status: parts.status, headers: parts.headers, body: body.to_bytes(), trailers }
+    }
+}
+
+/// Sends bytes as they are on a connection of their own, and reads until the server closes it.
+pub async fn raw(address: SocketAddr, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}

@@ -1,0 +1,16 @@
+//! metagate from outside: the running binary, and clients of every encoding.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod client;
+mod command_line;
+mod deadlines;
+mod dialect;
+mod framing;
+mod front_door;
+mod keys;
+mod languages;
+mod limits;
+mod scenarios;
+mod server;
+mod standard_services;

@@ -1,0 +1,139 @@
+//! The binary under test: started on a free port, found by its first line, killed at the end.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    net::SocketAddr,
+    process::{Child, Command, ExitStatus, Stdio},
+};
+
+use tempfile::TempDir;
+
+/// Organizations `org-0` to `org-39`, one for each run of a scenario.
+pub const ORGANIZATIONS: usize = 40;
+
+/// A running server.
+pub struct Server {
+    child: Child,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What it has said on stdout.
+    pub greeting: String,
+    _folder: Option<TempDir>,
+}
+
+/// The users of the tests' directory; each has its name as its token.
+pub fn directory() -> String {
+    let mut text = String::from("[instance]\nid = \"instance\"\n\n");
+    let mut organization = |id: &str, state: &str| {
+        text.push_str(&format!("[[organization]]\nid = \"{id}\"\nname = \"{id}\"\nstate = \"{state}\"\n\n"));
+    };
+    for index in 0..ORGANIZATIONS {
+        organization(&format!("org-{index}"), "active");
+    }
+    organization("home", "active");
+    organization("inactive", "inactive");
+    organization("removed", "removed");
+    for (name, home, state, language, memberships) in [
+        ("owner", "home", "active", None, &[("", "IAM_OWNER")][..]),
+        ("viewer", "home", "active", None, &[("", "IAM_OWNER_VIEWER")]),
+        ("home-owner", "home", "active", None, &[("home", "ORG_OWNER")]),
+        ("nobody", "home", "active", None, &[]),
+        ("german", "home", "active", Some("de"), &[("", "IAM_OWNER")]),
+        ("deactivated", "home", "inactive", None, &[("", "IAM_OWNER")]),
+        ("locked", "home", "locked", None, &[("", "IAM_OWNER")]),
+        ("of-removed", "removed", "active", None, &[("", "IAM_OWNER")]),
+        ("of-inactive", "inactive", "active", None, &[("inactive", "ORG_OWNER")]),
+    ] {
+        text.push_str(&format!(
+            "[[user]]\nid = \"id-of-{name}\"\nname = \"{name}\"\norganization = \"{home}\"\nstate = \"{state}\"\n"
+        ));
+        if let Some(language) = language {
+            text.push_str(&format!("preferred_language = \"{language}\"\n"));
+        }
+        text.push_str(&format!("[[user.token]]\nvalue = \"{name}\"\n"));
+        text.push_str(&format!("[[user.token]]\nvalue = \"{name}-expired\"\nexpires = 2020-01-01T00:00:00Z\n\n"));
+        for (organization, role) in memberships {
+            let place = match *organization {
+                "" => "instance = true".to_owned(),
+                id => format!("organization = {id:?}"),
+            };
+            text.push_str(&format!("[[membership]]\nuser = \"id-of-{name}\"\n{place}\nroles = [\"{role}\"]\n\n"));
+        }
+    }
+    text
+}
+
+/// The binary.
+pub fn metagate() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_metagate"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("METAGATE_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+impl Server {
+    /// A server on a memory store, with the tests' directory.
+    pub fn start() -> Self {
+        Self::start_with(&["--storage", "memory:"])
+    }
+
+    /// The same, with other arguments.
+    pub fn start_with(arguments: &[&str]) -> Self {
+        Self::start_in("", arguments)
+    }
+
+    /// The same, with `prologue` before the directory's first organization.
+    pub fn start_in(prologue: &str, arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("directory.toml");
+        let text = directory().replacen("\n\n", &format!("\n{prologue}\n"), 1);
+        std::fs::write(&path, text).unwrap();
+        let mut command = metagate();
+        command.args(["serve", "--listen", "127.0.0.1:0", "--log-level", "warn", "--directory"]).arg(&path).args(arguments);
+        let mut server = Self::run(command);
+        server._folder = Some(folder);
+        server
+    }
+
+    /// Runs `command` until it listens.
+    pub fn run(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        let mut greeting = String::new();
+        lines.read_line(&mut greeting).unwrap();
+        let address = greeting.strip_prefix("metagate listens on http://").map(|address| address.trim().parse().unwrap());
+        let Some(address) = address else {
+            let _ = child.kill();
+            panic!("the first line is {greeting:?}");
+        };
+        // The rest was written at once, right behind the first line.
+        greeting.push_str(std::str::from_utf8(lines.buffer()).unwrap());
+        Self { child, address, greeting, _folder: None }
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+
+    /// All that it wrote to stderr; for commands with a pipe there. Waits for its end.
+    pub fn stderr(&mut self) -> String {
+        let mut text = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+        text
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
