@@ -44,6 +44,8 @@ const ACCEPT_POST_GRPC: &str = "application/grpc, application/grpc+proto";
 pub struct Front {
     rpcs: HashMap<&'static str, Rpc>,
     standard: StandardServices,
+    /// All names, for errors.
+    services: Arc<[&'static str]>,
     http: Router,
     gate: Arc<Gate>,
     rest_prefixes: BTreeSet<&'static str>,
@@ -65,10 +67,12 @@ impl Front {
     ) -> Result<Self, BoxError> {
         let gate = Arc::new(gate);
         let standard = StandardServices::new(descriptors, health.clone())?;
-        let services: Vec<&'static str> =
+        let services: Arc<[&'static str]> =
             rpcs.iter().map(|rpc| rpc.service).chain(standard.names()).collect();
-        let fallback = async move |request: extract::Request| not_found(&request, &services);
+        let known = services.clone();
+        let fallback = async move |request: extract::Request| not_found(&request, &known);
         Ok(Self {
+            services,
             standard,
             http: rest::router(&rpcs, &gate).merge(operations::router(&health)).fallback(fallback),
             gate,
@@ -147,6 +151,10 @@ impl Front {
             |prefix: &&str| canonical.strip_prefix(*prefix).is_some_and(|rest| !rest.starts_with('/'));
         if encoding.is_none() && self.rest_prefixes.iter().any(beside) {
             return status::plain(StatusCode::BAD_REQUEST, Code::InvalidArgument, "Bad Request");
+        }
+        if canonical.contains("//") {
+            // Only the last field of a path may be empty.
+            return not_found(&request, &self.services);
         }
         if let std::borrow::Cow::Owned(canonical) = canonical
             && let Some(uri) = with_path(request.uri(), &canonical)

@@ -290,21 +290,24 @@ fn decode<Q: Message + Default + DeserializeOwned>(
     description: &Description,
     input: &Input,
 ) -> Result<Q, Error> {
-    match input.codec {
-        Codec::Proto { malformed } => Q::decode(input.payload.clone()).map_err(|error| {
-            Error::protocol(malformed, format!("proto: cannot decode the message: {error}"))
-        }),
+    let limit = description.message_bytes_max;
+    let (message, size): (Q, usize) = match input.codec {
+        // What is too large is not decoded first.
+        Codec::Proto { .. } if input.payload.len() > limit => (Q::default(), input.payload.len()),
+        Codec::Proto { malformed } => {
+            let message = Q::decode(input.payload.clone()).map_err(|error| {
+                Error::protocol(malformed, format!("proto: cannot decode the message: {error}"))
+            })?;
+            (message, input.payload.len())
+        }
         Codec::Json(envelope) => {
             let message: Q = protojson::from_slice(&input.payload, envelope)
                 .map_err(|error| Error::protocol(Code::InvalidArgument, error.to_string()))?;
-            // JSON may be long and say little: what counts is the message (departure D12).
-            if input.payload.len() > description.message_bytes_max {
-                let size = message.encoded_len();
-                if size > description.message_bytes_max {
-                    return Err(limits::message_too_large(size, description.message_bytes_max));
-                }
-            }
-            Ok(message)
+            // JSON may be long and say little: what counts is the message (departure D12), which
+            // is never the longer one.
+            let size = if input.payload.len() > limit { message.encoded_len() } else { 0 };
+            (message, size)
         }
-    }
+    };
+    if size > limit { Err(limits::message_too_large(size, limit)) } else { Ok(message) }
 }

@@ -127,14 +127,17 @@ impl Dialect {
                 let (binding, _, uri) = url(call);
                 (uri, binding.http_method.clone(), envelope(0, &proto))
             }
-            Encoding::ConnectJson => (format!("/{}", call.rpc), Method::POST, call.message.to_string().into_bytes()),
+            Encoding::ConnectJson => {
+                (format!("/{}", call.rpc), Method::POST, call.message.to_string().into_bytes())
+            }
             Encoding::ConnectProto => (format!("/{}", call.rpc), Method::POST, proto),
             Encoding::Grpc | Encoding::Web | Encoding::WebText => {
                 (format!("/{}", call.rpc), Method::POST, envelope(0, &proto))
             }
         };
         let body = if self.encoding.is_text() { STANDARD.encode(body).into_bytes() } else { body };
-        let mut request = Request::builder().method(method).uri(uri).header("content-type", self.encoding.content_type());
+        let mut request =
+            Request::builder().method(method).uri(uri).header("content-type", self.encoding.content_type());
         for (name, value) in call.headers {
             request = request.header(*name, http::HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
@@ -175,9 +178,23 @@ impl Dialect {
         assert_eq!(answer.header("content-type"), "application/json");
         let error: Value = serde_json::from_str(answer.text()).unwrap();
         let names = [
-            "ok", "canceled", "unknown", "invalid_argument", "deadline_exceeded", "not_found", "already_exists",
-            "permission_denied", "resource_exhausted", "failed_precondition", "aborted", "out_of_range",
-            "unimplemented", "internal", "unavailable", "data_loss", "unauthenticated",
+            "ok",
+            "canceled",
+            "unknown",
+            "invalid_argument",
+            "deadline_exceeded",
+            "not_found",
+            "already_exists",
+            "permission_denied",
+            "resource_exhausted",
+            "failed_precondition",
+            "aborted",
+            "out_of_range",
+            "unimplemented",
+            "internal",
+            "unavailable",
+            "data_loss",
+            "unauthenticated",
         ];
         let code = names.iter().position(|name| error["code"] == *name).unwrap() as i64;
         assert_eq!(answer.status.as_u16(), http_status(code), "{error}");
@@ -198,7 +215,11 @@ impl Dialect {
             assert!(answer.body.is_empty());
             return Err(failure(&answer.headers));
         }
-        let body = if self.encoding.is_text() { STANDARD.decode(&answer.body).unwrap().into() } else { answer.body.clone() };
+        let body = if self.encoding.is_text() {
+            STANDARD.decode(&answer.body).unwrap().into()
+        } else {
+            answer.body.clone()
+        };
         let mut trailers = answer.trailers.clone();
         let mut message = None;
         let mut rest = &body[..];
@@ -273,7 +294,9 @@ fn url(call: &Call<'_>) -> (&'static Binding, Value, String) {
     if binding.takes_query {
         let pairs = rest.iter().flat_map(|(name, values)| {
             let values = values.as_array().unwrap();
-            values.iter().map(move |value| format!("{name}={}", utf8_percent_encode(&text(value), NON_ALPHANUMERIC)))
+            values
+                .iter()
+                .map(move |value| format!("{name}={}", utf8_percent_encode(&text(value), NON_ALPHANUMERIC)))
         });
         let query: Vec<String> = pairs.collect();
         if !query.is_empty() {
@@ -299,7 +322,8 @@ fn from_proto(rpc: &str, message: &[u8]) -> Value {
 fn failure(headers: &HeaderMap) -> Failure {
     let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap());
     let code: i32 = header("grpc-status").unwrap().parse().unwrap();
-    let message = percent_decode_str(header("grpc-message").unwrap_or_default()).decode_utf8().unwrap().into_owned();
+    let message =
+        percent_decode_str(header("grpc-message").unwrap_or_default()).decode_utf8().unwrap().into_owned();
     let detail = header("grpc-status-details-bin").map(|encoded| {
         let bytes = STANDARD_NO_PAD.decode(encoded.trim_end_matches('=')).unwrap();
         let status = POOL.get_message_by_name("google.rpc.Status").unwrap();
@@ -317,7 +341,8 @@ fn failure(headers: &HeaderMap) -> Failure {
 }
 
 fn error_detail(bytes: &[u8]) -> (String, String) {
-    let detail = DynamicMessage::decode(POOL.get_message_by_name("zitadel.v1.ErrorDetail").unwrap(), bytes).unwrap();
+    let detail =
+        DynamicMessage::decode(POOL.get_message_by_name("zitadel.v1.ErrorDetail").unwrap(), bytes).unwrap();
     let field = |name| detail.get_field_by_name(name).unwrap().as_str().unwrap().to_owned();
     (field("id"), field("message"))
 }

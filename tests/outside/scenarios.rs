@@ -66,7 +66,9 @@ impl Player<'_> {
             (Err(got), Want::Error(code, message)) => {
                 assert_eq!((got.code, &got.message), (code, &message), "{context}");
                 let detail = message.strip_suffix(')').and_then(|message| message.rsplit_once(" ("));
-                let detail = detail.filter(|(_, id)| id.contains('-')).map(|(text, id)| (id.to_owned(), text.to_owned()));
+                let detail = detail
+                    .filter(|(_, id)| id.contains('-'))
+                    .map(|(text, id)| (id.to_owned(), text.to_owned()));
                 assert_eq!(got.detail, detail, "{context}");
             }
             (got, _) => panic!("{context}: {got:?}"),
@@ -185,9 +187,10 @@ async fn v1_writes_and_reads() {
 
 #[tokio::test]
 async fn v2_and_v2beta_write_and_read() {
-    for (service, filters, filter, prefix) in
-        [(V2, "filters", "keyFilter", "TEXT_FILTER_METHOD"), (V2_BETA, "filter", "keyQuery", "TEXT_QUERY_METHOD")]
-    {
+    for (service, filters, filter, prefix) in [
+        (V2, "filters", "keyFilter", "TEXT_FILTER_METHOD"),
+        (V2_BETA, "filter", "keyQuery", "TEXT_QUERY_METHOD"),
+    ] {
         play(service, async |player| {
             let rpc = |method: &str| format!("{service}{method}");
             let (set, list, delete) =
@@ -282,7 +285,9 @@ async fn who_may_do_what() {
         }
         player.step("owner", &get, key(), absent()).await;
         player.step("viewer", &get, key(), absent()).await;
-        player.step("viewer", &set, message(), refused(7, "No matching permissions found (AUTH-5mWD2)")).await;
+        player
+            .step("viewer", &set, message(), refused(7, "No matching permissions found (AUTH-5mWD2)"))
+            .await;
         for token in ["nobody", "home-owner"] {
             player.step(token, &set, message(), refused(5, "membership not found (AUTHZ-cdgFk)")).await;
             player.step(token, &get, key(), refused(5, "membership not found (AUTHZ-cdgFk)")).await;
@@ -291,7 +296,15 @@ async fn who_may_do_what() {
         player.step_for("of-inactive", "", &get, json!({"key": "never set"}), absent()).await;
         player.step_for("owner", "inactive", &get, json!({"key": "never set"}), absent()).await;
         for organization in ["absent", "ORG-1", "ö"] {
-            player.step_for("nobody", organization, &get, key(), refused(7, "Organisation doesn't exist (AUTH-Bs7Ds)")).await;
+            player
+                .step_for(
+                    "nobody",
+                    organization,
+                    &get,
+                    key(),
+                    refused(7, "Organisation doesn't exist (AUTH-Bs7Ds)"),
+                )
+                .await;
         }
 
         // A removed organization exists, and has nothing.
@@ -299,14 +312,27 @@ async fn who_may_do_what() {
         player.step_for("owner", "removed", &v1("ListOrgMetadata"), json!({}), listed(&[], 0)).await;
         let gone = || refused(9, "Organisation not found (COMMAND-QXPGs)");
         player.step_for("owner", "removed", &set, message(), gone()).await;
-        player.step_for("owner", "removed", &v1("BulkSetOrgMetadata"), json!({"metadata": [message()]}), gone()).await;
+        player
+            .step_for("owner", "removed", &v1("BulkSetOrgMetadata"), json!({"metadata": [message()]}), gone())
+            .await;
         player.step_for("owner", "removed", &v1("RemoveOrgMetadata"), key(), gone()).await;
-        player.step_for("owner", "removed", &v1("BulkRemoveOrgMetadata"), json!({"keys": ["k"]}), gone()).await;
+        player
+            .step_for("owner", "removed", &v1("BulkRemoveOrgMetadata"), json!({"keys": ["k"]}), gone())
+            .await;
         player.step_for("owner", "removed", &set, json!({"key": "\u{0}", "value": "YQ=="}), gone()).await;
 
         // Permission comes before validation, authentication before permission.
-        player.step("viewer", &set, json!({"key": ""}), refused(7, "No matching permissions found (AUTH-5mWD2)")).await;
-        player.step("unknown", &set, json!({"key": ""}), refused(16, "Errors.Token.Invalid (AUTH-7fs1e)")).await;
+        player
+            .step(
+                "viewer",
+                &set,
+                json!({"key": ""}),
+                refused(7, "No matching permissions found (AUTH-5mWD2)"),
+            )
+            .await;
+        player
+            .step("unknown", &set, json!({"key": ""}), refused(16, "Errors.Token.Invalid (AUTH-7fs1e)"))
+            .await;
     })
     .await;
 }
@@ -329,12 +355,17 @@ async fn authorization_headers() {
             ("Bearer öwner", "invalid auth header (AUTH-toLo1)"),
             ("Bearer owner Bearer owner", "invalid auth header (AUTH-toLo1)"),
         ] {
-            let call = Call { rpc: &v1("BulkSetOrgMetadata"), headers: &[("authorization", header)], message: json!({}) };
+            let call = Call {
+                rpc: &v1("BulkSetOrgMetadata"),
+                headers: &[("authorization", header)],
+                message: json!({}),
+            };
             let failure = dialect.call(&mut client, &call).await.unwrap_err();
             assert_eq!(failure.message, want, "{dialect:?} {header:?}");
         }
         // Of two, the first counts; spaces around an organization's id do not.
-        let headers = [("authorization", "Bearer owner"), ("authorization", "Bearer x"), ("x-zitadel-orgid", "  ")];
+        let headers =
+            [("authorization", "Bearer owner"), ("authorization", "Bearer x"), ("x-zitadel-orgid", "  ")];
         for headers in [&headers[..], &[("authorization", "Bearer owner"), ("x-zitadel-orgid", " org-0 ")]] {
             let call = Call { rpc: &v1("BulkSetOrgMetadata"), headers, message: json!({}) };
             let failure = dialect.call(&mut client, &call).await.unwrap_err();

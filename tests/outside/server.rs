@@ -51,13 +51,17 @@ pub fn directory() -> String {
             text.push_str(&format!("preferred_language = \"{language}\"\n"));
         }
         text.push_str(&format!("[[user.token]]\nvalue = \"{name}\"\n"));
-        text.push_str(&format!("[[user.token]]\nvalue = \"{name}-expired\"\nexpires = 2020-01-01T00:00:00Z\n\n"));
+        text.push_str(&format!(
+            "[[user.token]]\nvalue = \"{name}-expired\"\nexpires = 2020-01-01T00:00:00Z\n\n"
+        ));
         for (organization, role) in memberships {
             let place = match *organization {
                 "" => "instance = true".to_owned(),
                 id => format!("organization = {id:?}"),
             };
-            text.push_str(&format!("[[membership]]\nuser = \"id-of-{name}\"\n{place}\nroles = [\"{role}\"]\n\n"));
+            text.push_str(&format!(
+                "[[membership]]\nuser = \"id-of-{name}\"\n{place}\nroles = [\"{role}\"]\n\n"
+            ));
         }
     }
     text
@@ -90,7 +94,10 @@ impl Server {
         let text = directory().replacen("\n\n", &format!("\n{prologue}\n"), 1);
         std::fs::write(&path, text).unwrap();
         let mut command = metagate();
-        command.args(["serve", "--listen", "127.0.0.1:0", "--log-level", "warn", "--directory"]).arg(&path).args(arguments);
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--log-level", "warn", "--directory"])
+            .arg(&path)
+            .args(arguments);
         let mut server = Self::run(command);
         server._folder = Some(folder);
         server
@@ -102,7 +109,9 @@ impl Server {
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let mut greeting = String::new();
         lines.read_line(&mut greeting).unwrap();
-        let address = greeting.strip_prefix("metagate listens on http://").map(|address| address.trim().parse().unwrap());
+        let address = greeting
+            .strip_prefix("metagate listens on http://")
+            .map(|address| address.trim().parse().unwrap());
         let Some(address) = address else {
             let _ = child.kill();
             panic!("the first line is {greeting:?}");
@@ -114,7 +123,8 @@ impl Server {
 
     /// Sends a signal.
     pub fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        let status =
+            Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
         assert!(status.success());
     }
 
