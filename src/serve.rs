@@ -2,7 +2,8 @@
 
 use std::{
     collections::BTreeSet,
-    fs, io,
+    fs,
+    io::{self, Write},
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -92,7 +93,11 @@ pub async fn run(config: Config) -> Result<(), StartError> {
         [Ok(terminate), Ok(interrupt)] => [terminate, interrupt],
         [Err(error), _] | [_, Err(error)] => return Err(StartError::Other(error.into())),
     };
-    print!("{}", greeting(address, &config, development.as_ref()));
+    let greeting = greeting(address, &config, development.as_ref());
+    if let Err(error) = io::stdout().lock().write_all(greeting.as_bytes()).and_then(|()| io::stdout().flush())
+    {
+        tracing::warn!(%error, %address, "cannot say on stdout where the server listens");
+    }
 
     tokio::spawn(async move {
         tokio::select! {

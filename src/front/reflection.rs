@@ -39,9 +39,9 @@ impl StandardServices {
         ]))
     }
 
-    /// The service at `path`, if there is one.
-    pub fn at(&self, path: &str) -> Option<TonicService> {
-        self.0.iter().find(|(served, _)| *served == path).map(|(_, service)| service.clone())
+    /// The RPC at `path` and its service, if there is one.
+    pub fn at(&self, path: &str) -> Option<(&'static str, TonicService)> {
+        self.0.iter().find(|(served, _)| *served == path).cloned()
     }
 
     /// The full names of these services.
@@ -50,14 +50,19 @@ impl StandardServices {
     }
 }
 
-/// Answers a gRPC call by `service`.
-pub async fn answer(service: TonicService, encoding: Encoding, request: Request<Body>) -> Response<Body> {
+/// Answers a gRPC call of `rpc` by `service`.
+pub async fn answer(
+    (rpc, service): (&'static str, TonicService),
+    encoding: Encoding,
+    request: Request<Body>,
+) -> Response<Body> {
     grpc::with_trailers(request, async |request| {
         let (parts, body) = request.into_parts();
         let head = match Head::read(parts.clone(), encoding) {
             Ok(head) => head,
             Err(response) => return response,
         };
+        head.record.rpc(rpc);
         let request = Request::from_parts(parts, body);
         head.conclude(async {
             let answer = service.oneshot(request).await.map_err(|never| match never {})?;

@@ -246,6 +246,31 @@ async fn a_signal_ends_it_in_order() {
     }
 }
 
+// Of several threads: while one waits for the process, the client must answer the server's last frames.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_watches_health_does_not_hold_up_the_end() {
+    let mut server = Server::start();
+    let mut client = Client::connect(server.address, Version::HTTP_2).await;
+    let request =
+        http::Request::post("/grpc.health.v1.Health/Watch").header("content-type", "application/grpc");
+    let watch = client.send(request.body(crate::dialect::envelope(0, &[])).unwrap());
+    let end = async {
+        // The connection's settings are through by the time that another one was served.
+        let mut other = Client::connect(server.address, Version::HTTP_2).await;
+        other.send(http::Request::get("/debug/healthz").body("").unwrap()).await;
+        server.signal("TERM");
+    };
+    let (answer, ()) = tokio::join!(watch, end);
+    // SERVING, then NOT_SERVING, then the end.
+    assert_eq!(
+        answer.body,
+        [crate::dialect::envelope(0, &[8, 1]), crate::dialect::envelope(0, &[8, 2])].concat()
+    );
+    assert_eq!(answer.trailers["grpc-status"], "0");
+    drop(client);
+    assert_eq!(server.wait().code(), Some(0));
+}
+
 #[tokio::test]
 async fn who_does_not_finish_in_time_is_cut_off() {
     let mut server = Server::start_with(&["--storage", "memory:", "--drain-seconds", "0"]);

@@ -16,14 +16,14 @@ const CONNECTIONS: usize = 4;
 pub(crate) struct Readers {
     path: PathBuf,
     idle: Arc<Mutex<Vec<Connection>>>,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
 }
 
 impl Readers {
     /// Opens the first; others follow when they are needed.
     pub(crate) fn open(path: &Path) -> rusqlite::Result<Self> {
         let idle = Arc::new(Mutex::new(vec![connect(path)?]));
-        Ok(Self { path: path.to_owned(), idle, turns: Semaphore::new(CONNECTIONS) })
+        Ok(Self { path: path.to_owned(), idle, turns: Arc::new(Semaphore::new(CONNECTIONS)) })
     }
 
     /// Runs `read` on a thread that may block.
@@ -31,7 +31,7 @@ impl Readers {
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let _turn = self.turns.acquire().await.map_err(StoreError::unavailable)?;
+        let turn = self.turns.clone().acquire_owned().await.map_err(StoreError::unavailable)?;
         let idle = self.idle.clone();
         let taken = lock(&idle).pop();
         let path = if taken.is_none() { Some(self.path.clone()) } else { None };
@@ -42,6 +42,8 @@ impl Readers {
             };
             let read = read(&connection);
             lock(&idle).push(connection);
+            // Held by the work, not by who waits for it: who leaves does not make room for another thread.
+            drop(turn);
             read
         });
         task.await.map_err(StoreError::unavailable)?.map_err(StoreError::unavailable)

@@ -50,7 +50,8 @@ impl Writer {
     pub(crate) fn start(connection: Connection, organizations: Organizations) -> io::Result<Self> {
         let (queue, operations) = mpsc::channel(QUEUE_MAX);
         let (running, commits) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicU64::new(0)));
-        let work = Work { connection, organizations, running: running.clone(), commits: commits.clone() };
+        let work =
+            Work { connection, organizations, running: Running(running.clone()), commits: commits.clone() };
         let thread =
             thread::Builder::new().name("store-writer".to_owned()).spawn(move || work.run(operations))?;
         Ok(Self { queue: Some(queue), thread: Some(thread), running, commits })
@@ -92,8 +93,17 @@ impl Drop for Writer {
 struct Work {
     connection: Connection,
     organizations: Organizations,
-    running: Arc<AtomicBool>,
+    running: Running,
     commits: Arc<AtomicU64>,
+}
+
+/// Says that the thread has ended, however it did.
+struct Running(Arc<AtomicBool>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
 }
 
 /// Tells somebody how it went; takes what kept the transaction from being committed.
@@ -110,7 +120,7 @@ impl Work {
             }
             if let Err(error) = self.commit(batch) {
                 // What is on the disk now is open; to go on as if nothing had happened could lose what follows.
-                self.running.store(false, Ordering::Release);
+                drop(self.running);
                 tracing::error!(%error, "cannot write, and will not try again: restart when the cause is mended");
                 return;
             }
@@ -118,7 +128,6 @@ impl Work {
         if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
             tracing::warn!(%error, "cannot tidy up the write-ahead log; nothing is lost");
         }
-        self.running.store(false, Ordering::Release);
     }
 
     /// Does all of a batch in one transaction, and answers.
