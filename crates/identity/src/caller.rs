@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use domain::{Language, OrganizationId, Permission, Role};
 
-/// A user's id.
+/// A user's id: any non-empty text, compared byte for byte.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UserId(Arc<str>);
 
@@ -25,7 +25,7 @@ impl fmt::Display for UserId {
     }
 }
 
-/// Why a caller may not.
+/// Why a caller may not (contract 5.4: the two are answered differently).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denied {
     /// No membership covers the organization.
@@ -34,11 +34,12 @@ pub enum Denied {
     NoPermission,
 }
 
-/// What a user knows of itself; the same for all of its calls.
+/// What the directory knows of a user; the same for all of its calls.
 #[derive(Debug)]
 pub(crate) struct User {
     pub(crate) id: UserId,
     pub(crate) organization: OrganizationId,
+    /// Neither inactive nor locked, nor of an organization that the file calls removed.
     pub(crate) is_active: bool,
     pub(crate) preferred_language: Option<Language>,
     pub(crate) memberships: Vec<Membership>,
@@ -51,7 +52,7 @@ pub(crate) struct Membership {
     pub(crate) roles: Vec<Role>,
 }
 
-/// An authenticated user. Cheap to clone.
+/// An authenticated user. Cheap to clone; outlives a change of the directory, and then still says what it said before.
 #[derive(Clone, Debug)]
 pub struct Caller(pub(crate) Arc<User>);
 
@@ -61,7 +62,8 @@ impl Caller {
         &self.0.id
     }
 
-    /// The user's home organization.
+    /// The user's home organization: the one of a call that names none (contract 5.3). The store may call it removed
+    /// where the directory does not; then the caller must be refused like an unknown one.
     pub fn organization(&self) -> &OrganizationId {
         &self.0.organization
     }
@@ -72,10 +74,10 @@ impl Caller {
     }
 
     /// Whether the user may do what needs `permission` in `organization` (contract 5.4): all memberships that cover it
-    /// count together.
+    /// count together. Those of the instance cover every organization, even one that does not exist.
     ///
     /// # Errors
-    /// Why not.
+    /// [`Denied::NoMembership`] if none covers it, [`Denied::NoPermission`] if those that do lack the permission.
     pub fn check(&self, organization: &OrganizationId, permission: Permission) -> Result<(), Denied> {
         let covers =
             |membership: &&Membership| membership.organization.as_ref().is_none_or(|id| id == organization);

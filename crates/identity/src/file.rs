@@ -1,79 +1,149 @@
 //! The directory file as it is written: its form, and where each of its parts stands.
 
-use serde::Deserialize;
-use toml::{Spanned, value::Datetime};
+use domain::OrganizationState;
+use toml::{Spanned, de::DeTable, value::Datetime};
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+use crate::{
+    DirectoryError,
+    fields::{BOOLEAN, Fields, TEXT, TIME},
+    position::{Problems, Source},
+};
+
+/// What a file says. That it hangs together is not known yet.
 pub(crate) struct File {
     pub(crate) instance: Instance,
-    #[serde(default)]
-    pub(crate) organization: Vec<Organization>,
-    #[serde(default)]
-    pub(crate) user: Vec<User>,
-    #[serde(default)]
-    pub(crate) membership: Vec<Spanned<Membership>>,
+    pub(crate) organizations: Vec<Organization>,
+    pub(crate) users: Vec<User>,
+    pub(crate) memberships: Vec<Membership>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Instance {
     pub(crate) id: Spanned<String>,
-    #[serde(default)]
     pub(crate) domains: Vec<Spanned<String>>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Organization {
     pub(crate) id: Spanned<String>,
     pub(crate) name: String,
     pub(crate) state: OrganizationState,
 }
 
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum OrganizationState {
-    Active,
-    Inactive,
-    Removed,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct User {
     pub(crate) id: Spanned<String>,
-    /// For whoever reads the file.
-    #[serde(rename = "name")]
-    pub(crate) _name: String,
     pub(crate) organization: Spanned<String>,
     pub(crate) state: UserState,
     pub(crate) preferred_language: Option<Spanned<String>>,
-    #[serde(default)]
-    pub(crate) token: Vec<Spanned<Token>>,
+    pub(crate) tokens: Vec<Token>,
 }
 
-#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UserState {
     Active,
     Inactive,
     Locked,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+/// Holds a token in clear, and so is dropped as soon as it is hashed.
 pub(crate) struct Token {
+    /// Where it begins, in bytes.
+    pub(crate) at: usize,
     pub(crate) value: Option<Spanned<String>>,
     pub(crate) sha256: Option<Spanned<String>>,
     pub(crate) expires: Option<Spanned<Datetime>>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Membership {
+    /// Where it begins, in bytes.
+    pub(crate) at: usize,
     pub(crate) user: Spanned<String>,
     pub(crate) organization: Option<Spanned<String>>,
     pub(crate) instance: Option<Spanned<bool>>,
     pub(crate) roles: Vec<Spanned<String>>,
+}
+
+impl File {
+    /// # Errors
+    /// The first mistake in its TOML; without one, all unknown and missing fields and all values of a wrong type.
+    pub(crate) fn read(source: &Source<'_>, text: &str) -> Result<Self, DirectoryError> {
+        let mut problems = Problems::new(source);
+        let document = DeTable::parse(text);
+        let file = match &document {
+            Ok(document) => file(document.get_ref(), &mut problems),
+            Err(error) => {
+                let offset = error.span().map_or(0, |span| span.start);
+                problems.note(offset, error.message().replace('\n', " "));
+                None
+            }
+        };
+        match file {
+            Some(file) => problems.into_result().map(|()| file),
+            None => Err(problems.into_error()),
+        }
+    }
+}
+
+fn file<'t>(document: &'t DeTable<'t>, problems: &mut Problems<'_>) -> Option<File> {
+    let known = ["instance", "organization", "user", "membership"];
+    let mut fields = Fields::of(document, 0, &known, problems);
+    let written_instance = fields.table("instance");
+    let written_organizations = fields.tables("organization", "organization");
+    let written_users = fields.tables("user", "user");
+    let written_memberships = fields.tables("membership", "membership");
+
+    let instance = written_instance.and_then(|(table, at)| instance(table, at, problems));
+    let organizations =
+        written_organizations.into_iter().filter_map(|(table, at)| organization(table, at, problems));
+    let organizations = organizations.collect();
+    let users = written_users.into_iter().filter_map(|(table, at)| user(table, at, problems)).collect();
+    let memberships =
+        written_memberships.into_iter().filter_map(|(table, at)| membership(table, at, problems)).collect();
+    Some(File { instance: instance?, organizations, users, memberships })
+}
+
+fn instance<'t>(table: &'t DeTable<'t>, at: usize, problems: &mut Problems<'_>) -> Option<Instance> {
+    let mut fields = Fields::of(table, at, &["id", "domains"], problems);
+    let (id, domains) = (fields.required("id", TEXT), fields.texts("domains"));
+    Some(Instance { id: id?, domains })
+}
+
+fn organization<'t>(table: &'t DeTable<'t>, at: usize, problems: &mut Problems<'_>) -> Option<Organization> {
+    let states = [
+        ("active", OrganizationState::Active),
+        ("inactive", OrganizationState::Inactive),
+        ("removed", OrganizationState::Removed),
+    ];
+    let mut fields = Fields::of(table, at, &["id", "name", "state"], problems);
+    let (id, name) = (fields.required("id", TEXT), fields.required("name", TEXT));
+    let state = fields.choice("state", &states);
+    Some(Organization { id: id?, name: name?.into_inner(), state: state? })
+}
+
+fn user<'t>(table: &'t DeTable<'t>, at: usize, problems: &mut Problems<'_>) -> Option<User> {
+    let states =
+        [("active", UserState::Active), ("inactive", UserState::Inactive), ("locked", UserState::Locked)];
+    let known = ["id", "name", "organization", "state", "preferred_language", "token"];
+    let mut fields = Fields::of(table, at, &known, problems);
+    // The name is for whoever reads the file.
+    let (id, _name) = (fields.required("id", TEXT), fields.required("name", TEXT));
+    let organization = fields.required("organization", TEXT);
+    let state = fields.choice("state", &states);
+    let preferred_language = fields.optional("preferred_language", TEXT);
+    let written_tokens = fields.tables("token", "user.token");
+    let tokens = written_tokens.into_iter().map(|(table, at)| token(table, at, problems)).collect();
+    Some(User { id: id?, organization: organization?, state: state?, preferred_language, tokens })
+}
+
+fn token<'t>(table: &'t DeTable<'t>, at: usize, problems: &mut Problems<'_>) -> Token {
+    let mut fields = Fields::of(table, at, &["value", "sha256", "expires"], problems).secret();
+    let (value, sha256) = (fields.optional("value", TEXT), fields.optional("sha256", TEXT));
+    Token { at, value, sha256, expires: fields.optional("expires", TIME) }
+}
+
+fn membership<'t>(table: &'t DeTable<'t>, at: usize, problems: &mut Problems<'_>) -> Option<Membership> {
+    let mut fields = Fields::of(table, at, &["user", "organization", "instance", "roles"], problems);
+    let user = fields.required("user", TEXT);
+    let (organization, instance) =
+        (fields.optional("organization", TEXT), fields.optional("instance", BOOLEAN));
+    let roles = fields.required_texts("roles");
+    Some(Membership { at, user: user?, organization, instance, roles: roles? })
 }

@@ -6,8 +6,10 @@
 mod caller;
 mod development;
 mod directory;
+mod fields;
 mod file;
 mod position;
+mod resolve;
 mod token;
 
 pub use caller::{Caller, Denied, UserId};

@@ -1,0 +1,270 @@
+//! From what a file says to a directory: names become what they mean, and contradictions are found.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use domain::{Language, OrganizationId, OrganizationState, Role, Timestamp};
+use toml::{Spanned, value::Datetime};
+
+use crate::{
+    Directory, DirectoryError, DirectoryOrganization, Problem, Reference, UserId,
+    caller::{Membership, User},
+    directory::Tokens,
+    file::{self, File, UserState},
+    position::{Problems, Source},
+    token::TokenHash,
+};
+
+/// # Errors
+/// All contradictions.
+pub(crate) fn resolve(file: File, source: &Source<'_>) -> Result<Directory, DirectoryError> {
+    let mut resolver = Resolver {
+        problems: Problems::new(source),
+        warnings: Problems::new(source),
+        states: HashMap::new(),
+        references: Vec::new(),
+    };
+    let instance_id = resolver.filled(&file.instance.id, "the instance's id");
+    let domains =
+        file.instance.domains.iter().filter_map(|domain| resolver.filled(domain, "an instance's domain"));
+    let domains = domains.collect();
+    let organizations = resolver.organizations(file.organizations);
+    let memberships = resolver.memberships(file.memberships, &file.users);
+    let tokens = resolver.users(file.users, memberships);
+
+    let Resolver { problems, warnings, mut references, .. } = resolver;
+    problems.into_result()?;
+    references.sort_by_key(|(offset, _)| *offset);
+    Ok(Directory {
+        instance_id: instance_id.unwrap_or_default(),
+        domains,
+        organizations,
+        tokens,
+        references: references.into_iter().map(|(_, reference)| reference).collect(),
+        warnings: warnings.into_sorted(),
+    })
+}
+
+struct Resolver<'a> {
+    problems: Problems<'a>,
+    warnings: Problems<'a>,
+    /// Of the organizations that the file defines.
+    states: HashMap<OrganizationId, OrganizationState>,
+    /// With where each stands, in bytes.
+    references: Vec<(usize, Reference)>,
+}
+
+impl Resolver<'_> {
+    fn organizations(&mut self, written: Vec<file::Organization>) -> Vec<DirectoryOrganization> {
+        let mut organizations = Vec::new();
+        for file::Organization { id: written_id, name, state } in written {
+            let Some(id) = self.organization_id(&written_id) else { continue };
+            if self.states.insert(id.clone(), state).is_some() {
+                self.problem(&written_id, format!("organization {:?} is already defined", id.as_str()));
+            }
+            let place = self.place(&written_id);
+            organizations.push(DirectoryOrganization { id, name, state, place });
+        }
+        organizations
+    }
+
+    /// By user id.
+    fn memberships(
+        &mut self,
+        written: Vec<file::Membership>,
+        users: &[file::User],
+    ) -> HashMap<String, Vec<Membership>> {
+        let users: HashSet<&str> = users.iter().map(|user| user.id.get_ref().as_str()).collect();
+        let mut memberships: HashMap<String, Vec<Membership>> = HashMap::new();
+        for file::Membership { at, user, organization, instance, roles } in written {
+            if !users.contains(user.get_ref().as_str()) {
+                self.problem(&user, format!("user {:?} is not defined", user.get_ref()));
+            }
+            let in_instance = instance.as_ref().is_some_and(|instance| *instance.get_ref());
+            let organization = match &organization {
+                Some(written) if !in_instance => {
+                    let Some(id) = self.referred(written) else { continue };
+                    if self.states.get(&id) == Some(&OrganizationState::Removed) {
+                        self.warn(written, format!("organization {:?} is removed", id.as_str()));
+                    }
+                    Some(id)
+                }
+                None if in_instance => None,
+                _ => {
+                    let text = "a membership has exactly one of `organization` and `instance = true`";
+                    self.problems.note(at, text);
+                    continue;
+                }
+            };
+            if roles.is_empty() {
+                self.warnings.note(at, "a membership without roles permits nothing");
+            }
+            let roles = roles.iter().filter_map(|role| self.role(role, in_instance)).collect();
+            memberships.entry(user.into_inner()).or_default().push(Membership { organization, roles });
+        }
+        memberships
+    }
+
+    fn users(
+        &mut self,
+        written: Vec<file::User>,
+        mut memberships: HashMap<String, Vec<Membership>>,
+    ) -> Tokens {
+        let mut tokens = Tokens::default();
+        let mut ids = HashSet::new();
+        for file::User { id, organization: home, state, preferred_language, tokens: written_tokens } in
+            written
+        {
+            self.filled(&id, "a user's id");
+            if !ids.insert(id.get_ref().clone()) {
+                self.problem(&id, format!("user {:?} is already defined", id.get_ref()));
+            }
+            let organization = self.referred(&home);
+            let preferred_language = preferred_language.and_then(|tag| self.language(&tag));
+            let hashes: Vec<_> =
+                written_tokens.into_iter().filter_map(|token| Some((token.at, self.token(token)?))).collect();
+            // Without one the file is refused, but only after all of it was looked at.
+            let Some(organization) = organization else { continue };
+            let is_removed = self.states.get(&organization) == Some(&OrganizationState::Removed);
+            if is_removed {
+                let organization = organization.as_str();
+                self.warn(&home, format!("organization {organization:?} is removed: its users are refused"));
+            }
+            if hashes.is_empty() {
+                self.warn(&id, format!("user {:?} has no token", id.get_ref()));
+            }
+            let user = Arc::new(User {
+                id: UserId::new(id.get_ref()),
+                organization,
+                is_active: state == UserState::Active && !is_removed,
+                preferred_language,
+                memberships: memberships.remove(id.get_ref()).unwrap_or_default(),
+            });
+            for (at, (hash, expires)) in hashes {
+                if !tokens.insert(hash, expires, &user) {
+                    self.problems.note(at, "this token is already defined");
+                }
+            }
+        }
+        tokens
+    }
+
+    /// The token's hash, and when it expires; what is in clear ends here.
+    fn token(&mut self, token: file::Token) -> Option<(TokenHash, Option<Timestamp>)> {
+        let hash = match (&token.value, &token.sha256) {
+            (Some(value), None) => {
+                let text = value.get_ref();
+                // What `bearer` would never find in a header must not be a token.
+                let sendable = text.bytes().all(|b| b.is_ascii_graphic()) && !text.is_empty();
+                if !sendable {
+                    self.problem(value, "a token is one or more visible ASCII characters, without spaces");
+                }
+                sendable.then(|| TokenHash::of(text))
+            }
+            (None, Some(hex)) => {
+                let hash = TokenHash::from_hex(hex.get_ref());
+                if hash.is_none() {
+                    self.problem(hex, "a SHA-256 is 64 hexadecimal digits");
+                }
+                hash
+            }
+            _ => {
+                self.problems.note(token.at, "a token has exactly one of `value` and `sha256`");
+                None
+            }
+        };
+        let expires = match &token.expires {
+            None => None,
+            Some(written) => Some(self.time(written)?),
+        };
+        Some((hash?, expires))
+    }
+
+    fn time(&mut self, written: &Spanned<Datetime>) -> Option<Timestamp> {
+        let time = written.get_ref().to_string().parse::<jiff::Timestamp>();
+        if time.is_err() {
+            let text = "a time has date, time of day and offset, such as 2099-01-01T00:00:00Z";
+            self.problem(written, text);
+        }
+        time.ok().map(|time| Timestamp::from_micros(time.as_microsecond()))
+    }
+
+    fn language(&mut self, tag: &Spanned<String>) -> Option<Language> {
+        let language = Language::lookup(tag.get_ref());
+        if language.is_none() {
+            let known: Vec<_> = Language::ALL.iter().map(|language| language.tag()).collect();
+            let text = format!("unknown language {:?}; known are {}", tag.get_ref(), known.join(", "));
+            self.problem(tag, text);
+        }
+        language
+    }
+
+    /// Roles of the instance count for every organization, all others for their own (contract 5.4): one in the other's
+    /// place could only be a mistake.
+    fn role(&mut self, name: &Spanned<String>, in_instance: bool) -> Option<Role> {
+        let role = name.get_ref().parse::<Role>().ok();
+        if role.is_some_and(|role| role.is_of_the_instance() == in_instance) {
+            return role;
+        }
+        let names = |roles: &mut dyn Iterator<Item = &Role>| {
+            roles.map(|role| role.name()).collect::<Vec<_>>().join(", ")
+        };
+        let fitting = names(&mut Role::ALL.iter().filter(|role| role.is_of_the_instance() == in_instance));
+        let text = match role {
+            None => format!("unknown role {:?}; known are {}", name.get_ref(), names(&mut Role::ALL.iter())),
+            Some(role) if in_instance => {
+                format!("{} is no role of the instance; those are {fitting}", role.name())
+            }
+            Some(role) => {
+                format!(
+                    "{} is a role of the instance, not of an organization; those are {fitting}",
+                    role.name()
+                )
+            }
+        };
+        self.problem(name, text);
+        None
+    }
+
+    /// An organization that is named; noted as a reference if the file does not define it.
+    fn referred(&mut self, written: &Spanned<String>) -> Option<OrganizationId> {
+        let organization = self.organization_id(written)?;
+        if !self.states.contains_key(&organization) {
+            let text = format!("organization {:?} is in neither directory nor store", organization.as_str());
+            let problem = self.place(written).with_text(text);
+            let reference = Reference { organization: organization.clone(), problem };
+            self.references.push((written.span().start, reference));
+        }
+        Some(organization)
+    }
+
+    fn organization_id(&mut self, written: &Spanned<String>) -> Option<OrganizationId> {
+        let id = OrganizationId::new(written.get_ref());
+        if let Err(error) = &id {
+            self.problem(written, error.to_string());
+        }
+        id.ok()
+    }
+
+    fn filled(&mut self, written: &Spanned<String>, what: &str) -> Option<String> {
+        let text = written.get_ref();
+        if text.is_empty() {
+            self.problem(written, format!("{what} is empty"));
+        }
+        (!text.is_empty()).then(|| text.clone())
+    }
+
+    fn place<T>(&self, at: &Spanned<T>) -> Problem {
+        self.problems.source.problem(at.span().start, "")
+    }
+
+    fn problem<T>(&mut self, at: &Spanned<T>, text: impl Into<String>) {
+        self.problems.note(at.span().start, text);
+    }
+
+    fn warn<T>(&mut self, at: &Spanned<T>, text: impl Into<String>) {
+        self.warnings.note(at.span().start, text);
+    }
+}
