@@ -81,6 +81,9 @@ pub async fn run(config: Config) -> Result<(), StartError> {
         Storage::Sqlite(path) => Arc::new(SqliteStore::open(path)?),
     };
     let (directory, development) = directory(&config)?;
+    for warning in directory.warnings() {
+        tracing::warn!("{warning}");
+    }
     apply(&directory, store.as_ref()).await?;
     let front = Arc::new(front(&config, &store, directory, draining.clone())?);
 

@@ -4,8 +4,7 @@ mod admission;
 mod instance;
 mod management;
 mod metadata;
-mod org_v2;
-mod org_v2beta;
+mod organization;
 
 /// Everything that follows from the protos: messages, their JSON and rules, service traits, RPC tables.
 #[allow(missing_docs, clippy::all, clippy::unwrap_used, clippy::expect_used, clippy::panic)]

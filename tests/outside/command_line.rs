@@ -24,7 +24,7 @@ const GET: &str = "zitadel.management.v1.ManagementService/GetOrgMetadata";
 /// `metagate serve` in `folder`, on a free port.
 fn serve_in(folder: &Path) -> Command {
     let mut command = metagate();
-    command.current_dir(folder).args(["serve", "--listen", "127.0.0.1:0", "--log-level", "warn"]);
+    command.current_dir(folder).args(["serve", "--listen", "127.0.0.1:0", "--log-level", "error"]);
     command
 }
 
@@ -322,6 +322,10 @@ async fn one_line_a_request_without_secrets() {
     server.signal("TERM");
     assert!(server.wait().success());
     let stderr = server.stderr();
+    assert!(
+        stderr.contains("directory.toml:") && stderr.contains("organization \\\"removed\\\" is removed"),
+        "{stderr}"
+    );
     for secret in [secret, "secret value", "Bearer", "unknown-token"] {
         assert!(!stderr.contains(secret), "{stderr}");
     }

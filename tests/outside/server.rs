@@ -95,7 +95,7 @@ impl Server {
         std::fs::write(&path, text).unwrap();
         let mut command = metagate();
         command
-            .args(["serve", "--listen", "127.0.0.1:0", "--log-level", "warn", "--directory"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--log-level", "error", "--directory"])
             .arg(&path)
             .args(arguments);
         let mut server = Self::run(command);

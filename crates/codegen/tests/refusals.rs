@@ -73,8 +73,14 @@ fn what_is_not_known_is_refused() {
             service("string key = 1;", &rpc("option (zitadel.v1.auth_option) = {permission: \"org.burn\"};")),
             "zitadel.test.v1.S.Do: unknown permission \"org.burn\"",
         ),
-        (service("int32 n = 1;", &rpc(&get("/a/{n}"))), "zitadel.test.v1.Q: /a/{n} names \"n\", which is no string field"),
-        (service("string key = 1;", &rpc(&get("/a/{other}"))), "zitadel.test.v1.Q: /a/{other} names \"other\""),
+        (
+            service("int32 n = 1;", &rpc(&get("/a/{n}"))),
+            "zitadel.test.v1.Q: /a/{n} names \"n\", which is no string field",
+        ),
+        (
+            service("string key = 1;", &rpc(&get("/a/{other}"))),
+            "zitadel.test.v1.Q: /a/{other} names \"other\"",
+        ),
         (
             service("string key = 1; int32 n = 2;", &rpc(&get("/a/{key}"))),
             "zitadel.test.v1.Q.n: a query parameter of this type is not implemented",
@@ -83,7 +89,10 @@ fn what_is_not_known_is_refused() {
             service("string key = 1;", &rpc("option (google.api.http) = {post: \"/a\" body: \"key\"};")),
             "zitadel.test.v1.S.Do: body \"key\": only \"*\" is implemented",
         ),
-        (service("string key = 1;", "rpc Do(stream Q) returns (P);"), "zitadel.test.v1.S.Do: streaming is not implemented"),
+        (
+            service("string key = 1;", "rpc Do(stream Q) returns (P);"),
+            "zitadel.test.v1.S.Do: streaming is not implemented",
+        ),
         (
             service("string key = 1;", &rpc("")).replace(SERVICE_OPTION, ""),
             "zitadel.test.v1.S: set option (metagate.v1.service)",
