@@ -1,7 +1,7 @@
 //! What every store must pass: the contract of [`Store`](crate::Store), line by line, and random operations against a
 //! model.
 //!
-//! ```ignore
+//! ```text
 //! storage::storage_suite!(Box::new(MyStore::fresh()));
 //! ```
 //!
