@@ -175,6 +175,32 @@ fn a_removed_organization_is_not_revived() {
 }
 
 #[tokio::test]
+async fn a_home_that_only_the_store_knows_may_be_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("directory.toml");
+    for (state, want) in
+        [("active", "Metadata not found (QUERY-Rph32)"), ("removed", "Errors.Token.Invalid (AUTH-7fs1e)")]
+    {
+        let organization = format!("[[organization]]\nid = \"o\"\nname = \"\"\nstate = \"{state}\"\n");
+        let user = "[[user]]\nid = \"u\"\nname = \"\"\norganization = \"o\"\nstate = \"active\"\ntoken = [{ value = \"t\" }]\n\
+                    [[membership]]\nuser = \"u\"\ninstance = true\nroles = [\"IAM_OWNER\"]\n";
+        // The store is told, then the file forgets.
+        for text in
+            [format!("[instance]\nid = \"1\"\n{organization}"), format!("[instance]\nid = \"1\"\n{user}")]
+        {
+            fs::write(&path, text).unwrap();
+            let mut command = serve_in(folder.path());
+            command.arg("--directory").arg(&path);
+            let server = Server::run(command);
+            let failure = call(&server, "t", GET, json!({"key": "k"})).await.unwrap_err();
+            if fs::read_to_string(&path).unwrap().contains("[[user]]") {
+                assert_eq!(failure.message, want, "{state}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn settings_come_from_flag_environment_and_file() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(

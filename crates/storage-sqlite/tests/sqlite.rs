@@ -109,6 +109,33 @@ async fn a_refused_operation_does_not_harm_those_that_share_its_commit() {
     assert_eq!(store.list(&id, Query::default()).await.unwrap().total, 50);
 }
 
+#[tokio::test]
+async fn an_operation_that_fails_halfway_is_undone_alone() {
+    let store = Temporary::new();
+    let id = OrganizationId::new("o").unwrap();
+    store.create_organization(&id, "One").await.unwrap();
+    // The database itself refuses one key.
+    let connection = rusqlite::Connection::open(store._folder.path().join("metagate.db")).unwrap();
+    connection
+        .execute_batch(
+            "CREATE TRIGGER refuse BEFORE INSERT ON metadata WHEN NEW.key = 'bad' \
+             BEGIN SELECT RAISE(ABORT, 'refused'); END",
+        )
+        .unwrap();
+    let writes = (0..20).map(|n| {
+        let last = if n % 2 == 0 { "good" } else { "bad" };
+        store.apply(&id, vec![set(&format!("k{n}"), b"v"), set(last, b"v")])
+    });
+    let outcomes = futures_util::future::join_all(writes).await;
+    let sequences: Vec<_> = outcomes.iter().flatten().map(|details| details.sequence).collect();
+    assert_eq!(sequences, (1..=10).map(|n| 1 + 2 * n).collect::<Vec<_>>());
+    let failed = outcomes.iter().filter(|outcome| matches!(outcome, Err(StoreError::Unavailable(_))));
+    assert_eq!(failed.count(), 10);
+    let page = store.list(&id, Query::default()).await.unwrap();
+    assert_eq!((page.total, page.entries.len()), (11, 11), "k0, k2, …, and good");
+    assert!(store.is_healthy());
+}
+
 #[test]
 fn what_another_has_is_locked() {
     let folder = tempfile::tempdir().unwrap();
