@@ -102,18 +102,26 @@ pub async fn run(config: Config) -> Result<(), StartError> {
         tracing::warn!(%error, %address, "cannot say on stdout where the server listens");
     }
 
-    tokio::spawn(async move {
+    let mut stop = async || {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+    };
+    let told_twice = async {
+        stop().await;
         tracing::info!("stopping: no new connections, finishing what is in flight");
-        // An error means that the server has ended already.
+        // The receiver is in `serve`, which runs as long as this does.
         let _ = drain.send(true);
-    });
+        stop().await;
+    };
     let timeouts = Timeouts { head: HEAD_WAIT_MAX, drain: config.drain };
-    if !serve(listener, front, timeouts, draining).await {
-        tracing::warn!(seconds = config.drain.as_secs(), "stopped with requests still in flight");
+    let finished = tokio::select! {
+        finished = serve(listener, front, timeouts, draining) => finished,
+        () = told_twice => false,
+    };
+    if !finished {
+        tracing::warn!("stopped with requests still in flight");
     }
     Ok(())
 }

@@ -1,12 +1,12 @@
 //! One line a request.
 
-use http::{HeaderValue, Method, StatusCode, Uri};
+use http::{Method, StatusCode, Uri};
 
 use super::head::Record;
 
 /// Writes the line of a request that was answered with `status`. Never a header's value but the request id, never a
 /// query, never a body.
-pub fn write(method: &Method, uri: &Uri, status: StatusCode, request_id: &HeaderValue, record: &Record) {
+pub fn write(method: &Method, uri: &Uri, status: StatusCode, record: &Record) {
     let [rpc, encoding, organization, caller] = record.names();
     let duration_us = u64::try_from(record.start.elapsed().as_micros()).unwrap_or(u64::MAX);
     tracing::info!(
@@ -20,7 +20,7 @@ pub fn write(method: &Method, uri: &Uri, status: StatusCode, request_id: &Header
         organization,
         caller,
         duration_us,
-        request_id = request_id.to_str().unwrap_or_default(),
+        request_id = record.request_id(),
         "request"
     );
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use domain::{Code, Language, OrganizationId, Status};
-use http::{HeaderMap, Response, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Response, header, request::Parts};
 use identity::UserId;
 
 use super::{body::Body, deadline::Deadline, encoding::Encoding, status};
@@ -37,8 +37,7 @@ impl Head {
     /// The answer to a head that cannot be read: a deadline that is none.
     #[expect(clippy::result_large_err, reason = "an answer, on its way out")]
     pub fn read(parts: Parts, encoding: Encoding) -> Result<Self, Response<Body>> {
-        let record =
-            parts.extensions.get::<Arc<Record>>().cloned().unwrap_or_else(|| Arc::new(Record::new(None)));
+        let record = parts.extensions.get::<Arc<Record>>().cloned().unwrap_or_default();
         record.encoding(encoding.name());
         let mut headers = parts.headers;
         if encoding == Encoding::Rest {
@@ -100,6 +99,7 @@ pub struct Record {
     pub start: Instant,
     /// The peer's address; `None` where it has none.
     pub peer: Option<IpAddr>,
+    request_id: HeaderValue,
     rpc: OnceLock<&'static str>,
     encoding: OnceLock<&'static str>,
     organization: OnceLock<OrganizationId>,
@@ -107,18 +107,30 @@ pub struct Record {
     code: AtomicU8,
 }
 
+impl Default for Record {
+    fn default() -> Self {
+        Self::new(None, HeaderValue::from_static(""))
+    }
+}
+
 impl Record {
-    /// The record of a request from `peer`.
-    pub fn new(peer: Option<IpAddr>) -> Self {
+    /// The record of a request that begins now.
+    pub fn new(peer: Option<IpAddr>, request_id: HeaderValue) -> Self {
         Self {
             start: Instant::now(),
             peer,
+            request_id,
             rpc: OnceLock::new(),
             encoding: OnceLock::new(),
             organization: OnceLock::new(),
             caller: OnceLock::new(),
             code: AtomicU8::new(0),
         }
+    }
+
+    /// The request's id.
+    pub fn request_id(&self) -> &str {
+        self.request_id.to_str().unwrap_or_default()
     }
 
     /// Notes the RPC's path.

@@ -43,7 +43,7 @@ fn healthz(health: &Health, method: &Method, query: &str) -> Response<Body> {
         return status::plain(StatusCode::METHOD_NOT_ALLOWED, Code::Unimplemented, "Method Not Allowed");
     }
     let refuse =
-        |error: Error| status::draw(&error.to_status(Language::En), Encoding::Rest, &Record::new(None));
+        |error: Error| status::draw(&error.to_status(Language::En), Encoding::Rest, &Record::default());
     let fields = match path::query(query) {
         Ok(fields) => fields,
         Err(error) => return refuse(error),

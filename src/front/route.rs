@@ -92,8 +92,8 @@ impl Front {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let record = Arc::new(Record::new(peer));
         let request_id = self.request_ids.of(request.headers());
+        let record = Arc::new(Record::new(peer, request_id.clone()));
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let leftover = Leftover::default();
         let te = request.extensions_mut().remove::<TeTrailers>();
@@ -117,7 +117,7 @@ impl Front {
         {
             te.expect_request();
         }
-        access_log::write(&method, &uri, response.status(), &request_id, &record);
+        access_log::write(&method, &uri, response.status(), &record);
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(X_REQUEST_ID, request_id);

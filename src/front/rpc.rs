@@ -257,7 +257,7 @@ where
                 language = call.language;
                 message.validate().map_err(Error::Invalid)?;
                 head.deadline.check()?;
-                let reply = caught((self.method)(call, message)).await?;
+                let reply = (self.method)(call, message).await?;
                 head.deadline.check()?;
                 let size = reply.encoded_len();
                 if size > gate.reply_bytes_max {
@@ -265,9 +265,10 @@ where
                 }
                 Ok(Box::new(Encodable(reply)) as Box<dyn Reply>)
             };
-            answer.await.map_err(|error: Error| {
+            caught(answer).await.map_err(|error: Error| {
                 if let Error::Unavailable { cause } | Error::Internal { cause } = &error {
-                    tracing::error!(cause, rpc = description.path, "a call failed");
+                    let request_id = head.record.request_id();
+                    tracing::error!(cause, rpc = description.path, request_id, "a call failed");
                 }
                 error.to_status(language)
             })
@@ -276,8 +277,8 @@ where
 }
 
 /// A panic is a mistake of ours, and costs its own call only.
-async fn caught<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
+async fn caught<T>(call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    AssertUnwindSafe(call).catch_unwind().await.unwrap_or_else(|panic| {
         let text = panic
             .downcast_ref::<&str>()
             .copied()
@@ -310,4 +311,53 @@ fn decode<Q: Message + Default + DeserializeOwned>(
         }
     };
     if size > limit { Err(limits::message_too_large(size, limit)) } else { Ok(message) }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+    use crate::{
+        api::generated::zitadel::management::v1::{HealthzRequest, HealthzResponse},
+        front::Encoding,
+    };
+
+    struct Everybody;
+
+    #[async_trait]
+    impl Admission for Everybody {
+        async fn admit(&self, _: Access, head: &Head) -> Result<Call, Error> {
+            let language = head.language();
+            Ok(Call { caller: None, organization: None, language, deadline: head.deadline })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_costs_its_own_call_only() {
+        let description = Description {
+            service: "a.B",
+            method: "C",
+            path: "/a.B/C",
+            access: Access::Anybody,
+            message_bytes_max: 10,
+            malformed: Code::Internal,
+            rest_prefix: "",
+            bindings: &[],
+        };
+        let method =
+            async |_: Call, _: HealthzRequest| -> Result<HealthzResponse, Error> { panic!("a mistake") };
+        let rpc = Rpc::new(description, method);
+        let gate = Gate { admission: Box::new(Everybody), reply_bytes_max: 10 };
+        let (parts, ()) = Request::new(()).into_parts();
+        let head = Head::read(parts, Encoding::Rest).unwrap();
+        let input = Input {
+            codec: Codec::Proto { malformed: Code::Internal },
+            payload: Bytes::new(),
+            path: Vec::new(),
+            query: Vec::new(),
+        };
+        let status = rpc.call(&gate, &head, Ok(input)).await.err().unwrap();
+        assert_eq!((status.code, &*status.message), (Code::Internal, "An internal error occurred (RECOVER)"));
+    }
 }

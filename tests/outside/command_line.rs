@@ -312,6 +312,24 @@ async fn who_does_not_finish_in_time_is_cut_off() {
 }
 
 #[tokio::test]
+async fn a_second_signal_ends_it_at_once() {
+    let mut server = Server::start();
+    use tokio::io::AsyncWriteExt;
+    let mut stuck = tokio::net::TcpStream::connect(server.address).await.unwrap();
+    stuck
+        .write_all(b"POST /management/v1/metadata/k HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n")
+        .await
+        .unwrap();
+    server.signal("TERM");
+    // The first has been heard once nobody is let in any more.
+    while tokio::net::TcpStream::connect(server.address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    server.signal("INT");
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[tokio::test]
 async fn one_line_a_request_without_secrets() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("directory.toml");
