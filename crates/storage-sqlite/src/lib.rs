@@ -103,8 +103,7 @@ impl Store for SqliteStore {
 
     async fn get(&self, organization: &OrganizationId, key: &Key) -> Result<Option<Entry>, StoreError> {
         let Some(number) = self.organizations.visible(organization) else { return Ok(None) };
-        let key = key.clone();
-        self.readers.read(move |connection| page::get(connection, number, &key)).await
+        self.readers.read_now(|connection| page::get(connection, number, key))
     }
 
     async fn list(&self, organization: &OrganizationId, query: Query) -> Result<Page, StoreError> {

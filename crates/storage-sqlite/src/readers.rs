@@ -1,7 +1,7 @@
 //! Connections that read, each by one thread at a time.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -9,12 +9,12 @@ use rusqlite::{Connection, OpenFlags};
 use storage::StoreError;
 use tokio::sync::Semaphore;
 
-/// More do not read faster: what is hot is in memory.
-const CONNECTIONS: usize = 4;
+/// Reads of any size at once. More do not read faster: what is hot is in memory.
+const READS_MAX: usize = 4;
 
 /// A few connections that only read.
 pub(crate) struct Readers {
-    path: PathBuf,
+    path: Arc<Path>,
     idle: Arc<Mutex<Vec<Connection>>>,
     turns: Arc<Semaphore>,
 }
@@ -23,31 +23,49 @@ impl Readers {
     /// Opens the first; others follow when they are needed.
     pub(crate) fn open(path: &Path) -> rusqlite::Result<Self> {
         let idle = Arc::new(Mutex::new(vec![connect(path)?]));
-        Ok(Self { path: path.to_owned(), idle, turns: Arc::new(Semaphore::new(CONNECTIONS)) })
+        Ok(Self { path: path.into(), idle, turns: Arc::new(Semaphore::new(READS_MAX)) })
     }
 
-    /// Runs `read` on a thread that may block.
+    /// Runs `read` here and now. For reads of a few pages, which are in memory as a rule: to hand them to another
+    /// thread costs more than they do.
+    pub(crate) fn read_now<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        run(&self.path, &self.idle, read).map_err(StoreError::unavailable)
+    }
+
+    /// Runs `read` on a thread that may block. For reads of any size.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let turn = self.turns.clone().acquire_owned().await.map_err(StoreError::unavailable)?;
-        let idle = self.idle.clone();
-        let taken = lock(&idle).pop();
-        let path = if taken.is_none() { Some(self.path.clone()) } else { None };
+        let (path, idle) = (self.path.clone(), self.idle.clone());
         let task = tokio::task::spawn_blocking(move || {
-            let connection = match (taken, path) {
-                (Some(connection), _) => connection,
-                (None, path) => connect(&path.unwrap_or_default())?,
-            };
-            let read = read(&connection);
-            lock(&idle).push(connection);
+            let read = run(&path, &idle, read);
             // Held by the work, not by who waits for it: who leaves does not make room for another thread.
             drop(turn);
             read
         });
         task.await.map_err(StoreError::unavailable)?.map_err(StoreError::unavailable)
     }
+}
+
+/// Runs `read` on an idle connection, or a new one.
+fn run<T>(
+    path: &Path,
+    idle: &Mutex<Vec<Connection>>,
+    read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    let taken = lock(idle).pop();
+    let connection = match taken {
+        Some(connection) => connection,
+        None => connect(path)?,
+    };
+    let read = read(&connection);
+    lock(idle).push(connection);
+    read
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
