@@ -5,7 +5,13 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use metagate::api::generated::zitadel::{filter, management::v1 as management, metadata, org, v1};
+use proptest::{
+    collection::vec,
+    option,
+    prelude::{ProptestConfig, Strategy, any, prop_assert_eq, proptest},
+};
 use prost::Message;
+use prost_reflect::{DescriptorPool, DynamicMessage};
 use protojson::Envelope;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -106,5 +112,53 @@ fn errors_say_where() {
             protojson::from_slice::<management::SetOrgMetadataRequest>(document.as_bytes(), Envelope::Whole);
         let error = read.unwrap_err().to_string();
         assert!(error.starts_with(want), "{document:?}: {error}");
+    }
+}
+
+fn time() -> impl Strategy<Value = protojson::Timestamp> {
+    // 0001 to 9999, with 0, 3, 6 or 9 digits of fraction.
+    let nanos = (0..1_000_000_000_i32, 0..4_u32)
+        .prop_map(|(nanos, cut)| nanos / 1_000_i32.pow(cut) * 1_000_i32.pow(cut));
+    (-62_135_596_800..=253_402_300_799_i64, nanos)
+        .prop_map(|(seconds, nanos)| protojson::Timestamp { seconds, nanos })
+}
+
+fn details() -> impl Strategy<Value = v1::ObjectDetails> {
+    (any::<u64>(), option::of(time()), option::of(time()), any::<String>()).prop_map(
+        |(sequence, creation_date, change_date, resource_owner)| v1::ObjectDetails {
+            sequence,
+            creation_date,
+            change_date,
+            resource_owner,
+        },
+    )
+}
+
+fn list() -> impl Strategy<Value = management::ListOrgMetadataResponse> {
+    let item = (option::of(details()), any::<String>(), vec(any::<u8>(), 0..40))
+        .prop_map(|(details, key, value)| metadata::v1::Metadata { details, key, value: value.into() });
+    let about = (any::<u64>(), any::<u64>(), option::of(time())).prop_map(
+        |(total_result, processed_sequence, view_timestamp)| v1::ListDetails {
+            total_result,
+            processed_sequence,
+            view_timestamp,
+        },
+    );
+    (option::of(about), vec(item, 0..4))
+        .prop_map(|(details, result)| management::ListOrgMetadataResponse { details, result })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn messages_are_written_as_prost_reflect_writes_them_and_read_back(message in list()) {
+        let pool = DescriptorPool::decode(metagate::api::DESCRIPTORS).unwrap();
+        let descriptor = pool.get_message_by_name("zitadel.management.v1.ListOrgMetadataResponse").unwrap();
+        let reflected = DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice()).unwrap();
+        let written = protojson::to_vec(&message).unwrap();
+        prop_assert_eq!(std::str::from_utf8(&written).unwrap(), serde_json::to_string(&reflected).unwrap());
+        let read: management::ListOrgMetadataResponse = protojson::from_slice(&written, Envelope::Whole).unwrap();
+        prop_assert_eq!(read, message);
     }
 }
