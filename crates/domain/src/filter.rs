@@ -33,13 +33,13 @@ pub struct KeyFilter {
 impl KeyFilter {
     /// A filter that compares keys with `text`.
     pub fn new(text: &str, comparison: Comparison) -> Self {
-        let text = if folds(comparison) { text.to_lowercase() } else { text.to_owned() };
+        let text = if folds(comparison) { fold(text) } else { text.to_owned() };
         Self { text, comparison }
     }
 
     /// Whether `key` meets the condition.
     pub fn matches(&self, key: &str) -> bool {
-        if folds(self.comparison) { self.compare(&key.to_lowercase()) } else { self.compare(key) }
+        if folds(self.comparison) { self.compare(&fold(key)) } else { self.compare(key) }
     }
 
     /// What every matching key begins with, byte for byte; empty if the condition says nothing about it.
@@ -59,6 +59,12 @@ impl KeyFilter {
             Comparison::EndsWith | Comparison::EndsWithIgnoreCase => key.ends_with(&self.text),
         }
     }
+}
+
+/// Lower case, character by character: what is within a text stays within it. (`str::to_lowercase` looks at a sigma's
+/// neighbours.)
+fn fold(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).collect()
 }
 
 fn folds(comparison: Comparison) -> bool {
@@ -82,6 +88,8 @@ mod tests {
             (Equals, "apple", "Apple", false),
             (EqualsIgnoreCase, "ÜNÏCODE", "ünïcode", true),
             (EqualsIgnoreCase, "apple", "apples", false),
+            (ContainsIgnoreCase, "ΑΣ", "ΑΣΟΦΟΣ", true),
+            (EndsWithIgnoreCase, "ΟΣ", "ΑΣΟΦΟΣ", true),
             (StartsWith, "app", "apple", true),
             (StartsWith, "App", "apple", false),
             (StartsWithIgnoreCase, "APP", "apple", true),
