@@ -49,11 +49,12 @@ pub fn reply_too_large(size: usize, limit: usize) -> Error {
 /// Reads a whole body of at most `bytes_max`. `limit` is the message's, for the text of the error.
 ///
 /// # Errors
-/// `ResourceExhausted` if it is longer, `Canceled` if it breaks off or stalls.
+/// `ResourceExhausted` if it is longer, `DeadlineExceeded` if it stalls, `InvalidArgument` if it breaks off or is badly
+/// framed.
 pub async fn read(mut body: Body, bytes_max: usize, limit: usize) -> Result<Bytes, Error> {
     let mut first = Bytes::new();
     let mut all: Option<BytesMut> = None;
-    while let Some(frame) = timeout(PIECE_WAIT_MAX, body.frame()).await.map_err(broken_off)? {
+    while let Some(frame) = timeout(PIECE_WAIT_MAX, body.frame()).await.map_err(|_| stalled())? {
         let Ok(data) = frame.map_err(broken_off)?.into_data() else { continue };
         let length = all.as_ref().map_or(first.len(), BytesMut::len);
         if length + data.len() > bytes_max {
@@ -75,9 +76,12 @@ pub async fn read(mut body: Body, bytes_max: usize, limit: usize) -> Result<Byte
     Ok(all.map_or(first, BytesMut::freeze))
 }
 
-/// The body ended before its end.
+fn stalled() -> Error {
+    Error::protocol(Code::DeadlineExceeded, "the rest of the request body does not come")
+}
+
 fn broken_off(error: impl std::fmt::Display) -> Error {
-    Error::protocol(Code::Canceled, format!("the request body broke off: {error}"))
+    Error::protocol(Code::InvalidArgument, format!("the request body broke off: {error}"))
 }
 
 #[cfg(test)]
@@ -112,6 +116,6 @@ mod tests {
         let first = tokio_stream::iter([Ok::<_, axum::Error>(Frame::data(Bytes::from("a")))]);
         let body = Body::new(StreamBody::new(first.chain(pending())));
         let Err(Error::Protocol { code, .. }) = read(body, 10, 10).await else { panic!("it was read") };
-        assert_eq!(code, Code::Canceled);
+        assert_eq!(code, Code::DeadlineExceeded);
     }
 }

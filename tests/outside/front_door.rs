@@ -358,6 +358,23 @@ async fn pipelined_requests_are_answered_in_order() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_badly_framed_is_the_callers_fault() {
+    let server = Server::start();
+    for (content_type, path, want) in [
+        ("application/json", "/management/v1/metadata/k", "HTTP/1.1 400 Bad Request"),
+        ("application/json", &format!("/{GET}"), "\"code\":\"invalid_argument\""),
+        ("application/grpc-web", &format!("/{GET}"), "grpc-status: 3"),
+    ] {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-type: {content_type}\r\n"
+        );
+        let request = format!("{head}transfer-encoding: chunked\r\n\r\nno length\r\n");
+        let answer = raw(server.address, request.as_bytes()).await;
+        assert!(answer.contains(want), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_http_gets_an_answer_and_harms_nobody() {
     let server = Server::start();
     for garbage in [
