@@ -81,5 +81,10 @@ impl Admission for Gatekeeper {
 
 /// The error of a store that did not answer.
 pub(super) fn unavailable(error: StoreError) -> Error {
-    Error::Unavailable { cause: error.to_string() }
+    let cause = error.to_string();
+    match error {
+        StoreError::Full(_) => Error::StoreFull { cause },
+        StoreError::Damaged(_) => Error::StoreDamaged { cause },
+        _ => Error::Unavailable { cause },
+    }
 }

@@ -266,7 +266,11 @@ where
                 Ok(Box::new(Encodable(reply)) as Box<dyn Reply>)
             };
             caught(answer).await.map_err(|error: Error| {
-                if let Error::Unavailable { cause } | Error::Internal { cause } = &error {
+                if let Error::Unavailable { cause }
+                | Error::StoreFull { cause }
+                | Error::StoreDamaged { cause }
+                | Error::Internal { cause } = &error
+                {
                     let request_id = head.record.request_id();
                     tracing::error!(cause, rpc = description.path, request_id, "a call failed");
                 }

@@ -58,6 +58,18 @@ pub enum Error {
         /// For the log; the caller does not see it.
         cause: String,
     },
+    /// The store has no room; nothing was written.
+    #[error("store full: {cause}")]
+    StoreFull {
+        /// For the log; the caller does not see it.
+        cause: String,
+    },
+    /// What is stored is damaged; it is not shown.
+    #[error("store damaged: {cause}")]
+    StoreDamaged {
+        /// For the log; the caller does not see it.
+        cause: String,
+    },
     /// A promise was broken on this side.
     #[error("internal: {cause}")]
     Internal {
@@ -128,6 +140,8 @@ impl Error {
             }
             Self::Protocol { code, message } => plain(*code, message.clone()),
             Self::Unavailable { .. } => plain(Code::Unavailable, "the store is unavailable".to_owned()),
+            Self::StoreFull { .. } => plain(Code::ResourceExhausted, "the store is full".to_owned()),
+            Self::StoreDamaged { .. } => plain(Code::DataLoss, "the stored data is damaged".to_owned()),
             Self::Internal { .. } => Self::Refused(Refusal::Internal).to_status(language),
         }
     }

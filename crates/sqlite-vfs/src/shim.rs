@@ -392,8 +392,9 @@ unsafe extern "C" fn sector_size(file: *mut sqlite3_file) -> c_int {
     file_below!(below(file), xSectorSize(), 0)
 }
 
+/// Pages are read whole: a layer could not make much of a part.
 unsafe extern "C" fn device_characteristics(file: *mut sqlite3_file) -> c_int {
-    file_below!(below(file), xDeviceCharacteristics(), 0)
+    file_below!(below(file), xDeviceCharacteristics(), 0) & !ffi::SQLITE_IOCAP_SUBPAGE_READ
 }
 
 unsafe extern "C" fn shm_map(

@@ -1,11 +1,12 @@
-//! Why a store does not open.
+//! Why a store does not open, and what SQLite's errors mean to its callers.
 
 use std::{
     io,
     path::{Path, PathBuf},
 };
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
+use storage::StoreError;
 
 /// Why a store does not open, in one line for whoever started the program.
 #[derive(Debug, thiserror::Error)]
@@ -56,9 +57,33 @@ impl OpenError {
     pub(crate) fn sqlite(path: &Path, error: &rusqlite::Error) -> Self {
         let (path, reason) = (path.to_owned(), error.to_string());
         match error.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Self::Damaged { path, reason },
+            _ if is_damage(error) => Self::Damaged { path, reason },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked { path },
             _ => Self::Sqlite { path, reason },
         }
+    }
+}
+
+/// What a store says when SQLite has said `error`.
+pub(crate) fn failure(error: rusqlite::Error) -> StoreError {
+    if is_damage(&error) {
+        StoreError::Damaged(error.into())
+    } else if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
+        StoreError::Full(error.into())
+    } else {
+        StoreError::unavailable(error)
+    }
+}
+
+/// Whether something was read that was not written so.
+fn is_damage(error: &rusqlite::Error) -> bool {
+    match error {
+        rusqlite::Error::FromSqlConversionFailure(..)
+        | rusqlite::Error::IntegralValueOutOfRange(..)
+        | rusqlite::Error::InvalidColumnType(..) => true,
+        other => other.sqlite_error().is_some_and(|error| {
+            matches!(error.code, ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt)
+                || error.extended_code == ffi::SQLITE_IOERR_DATA
+        }),
     }
 }

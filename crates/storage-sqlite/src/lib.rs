@@ -3,7 +3,9 @@
 //! One thread writes, and makes whatever is waiting durable in one commit; a few connections read. What is known of
 //! organizations is also kept in memory: every call asks for one.
 
+mod checksum;
 mod error;
+mod mistake;
 mod page;
 mod readers;
 mod schema;
@@ -21,7 +23,12 @@ use domain::{
 };
 use storage::{Store, StoreError};
 
+pub use checksum::VFS;
 pub use error::OpenError;
+#[cfg(feature = "mistakes")]
+pub use mistake::Mistake;
+#[cfg(not(feature = "mistakes"))]
+use mistake::Mistake;
 use readers::Readers;
 use writer::{Operation, Writer};
 
@@ -73,13 +80,26 @@ impl SqliteStore {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(path: &Path) -> Result<Self, OpenError> {
+        Self::open_with(path, Mistake::None)
+    }
+
+    /// Opens a store that is wrong on purpose.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    #[cfg(feature = "mistakes")]
+    pub fn open_mistaken(path: &Path, mistake: Mistake) -> Result<Self, OpenError> {
+        Self::open_with(path, mistake)
+    }
+
+    fn open_with(path: &Path, mistake: Mistake) -> Result<Self, OpenError> {
         let lock = schema::lock(path)?;
-        let connection = schema::open(path)?;
+        let connection = schema::open(path, mistake)?;
         let organizations = Organizations::default();
         organizations
             .extend(schema::organizations(&connection).map_err(|error| OpenError::sqlite(path, &error))?);
         let readers = Readers::open(path).map_err(|error| OpenError::sqlite(path, &error))?;
-        let writer = Writer::start(connection, organizations.clone())
+        let writer = Writer::start(connection, organizations.clone(), mistake)
             .map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
         Ok(Self { organizations, readers, writer, _lock: lock })
     }

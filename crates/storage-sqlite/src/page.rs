@@ -27,12 +27,12 @@ pub(crate) fn get(connection: &Connection, organization: i64, key: &Key) -> rusq
 pub(crate) fn list(connection: &Connection, organization: i64, query: &Query) -> rusqlite::Result<Page> {
     let snapshot = connection.unchecked_transaction()?;
     let page = if query.filters.is_empty() {
-        unfiltered(&snapshot, organization, query)
+        unfiltered(&snapshot, organization, query)?
     } else {
-        filtered(&snapshot, organization, query)
+        filtered(&snapshot, organization, query)?
     };
     snapshot.commit()?;
-    page
+    Ok(page)
 }
 
 fn unfiltered(connection: &Connection, organization: i64, query: &Query) -> rusqlite::Result<Page> {

@@ -9,6 +9,8 @@ use rusqlite::{Connection, OpenFlags};
 use storage::StoreError;
 use tokio::sync::Semaphore;
 
+use crate::{checksum::VFS, error::failure};
+
 /// Reads of any size at once. More do not read faster: what is hot is in memory.
 const READS_MAX: usize = 4;
 
@@ -32,7 +34,7 @@ impl Readers {
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        run(&self.path, &self.idle, read).map_err(StoreError::unavailable)
+        run(&self.path, &self.idle, read).map_err(failure)
     }
 
     /// Runs `read` on a thread that may block. For reads of any size.
@@ -48,7 +50,7 @@ impl Readers {
             drop(turn);
             read
         });
-        task.await.map_err(StoreError::unavailable)?.map_err(StoreError::unavailable)
+        task.await.map_err(StoreError::unavailable)?.map_err(failure)
     }
 }
 
@@ -69,9 +71,10 @@ fn run<T>(
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_with_flags(
+    let connection = Connection::open_with_flags_and_vfs(
         path,
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        VFS,
     )?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)

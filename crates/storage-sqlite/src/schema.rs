@@ -1,18 +1,25 @@
 //! The file: how it is opened, what tables it has, and how older ones are brought forward.
 
 use std::{
+    ffi::c_int,
     fs::{DirBuilder, File, OpenOptions, TryLockError},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use domain::{Details, Organization, OrganizationId, OrganizationState, Timestamp};
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, FileControl, MAIN_DB, OpenFlags, TransactionBehavior};
 
-use crate::{OpenError, Row};
+use crate::{
+    Mistake, OpenError, Row,
+    checksum::{self, CHECKSUM_BYTES, VFS},
+};
 
 /// Older versions can lose a commit when the write-ahead log is reset.
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
+
+/// How long the write-ahead log stays when it has nothing to say, in bytes.
+const LOG_BYTES_KEPT: i64 = 64 * 1024 * 1024;
 
 /// What makes each version of the schema from the one before.
 ///
@@ -75,22 +82,36 @@ pub(crate) fn lock(path: &Path) -> Result<File, OpenError> {
 }
 
 /// Opens the file for writing, with the schema of this version.
-pub(crate) fn open(path: &Path) -> Result<Connection, OpenError> {
+pub(crate) fn open(path: &Path, mistake: Mistake) -> Result<Connection, OpenError> {
     let sqlite = |error| OpenError::sqlite(path, &error);
     let io = |error| OpenError::Io { path: path.to_owned(), error };
+    let refused = |reason: String| OpenError::Sqlite { path: path.to_owned(), reason };
     if rusqlite::version_number() < SQLITE_VERSION_MIN {
-        let reason = format!("SQLite {} is too old", rusqlite::version());
-        return Err(OpenError::Sqlite { path: path.to_owned(), reason });
+        return Err(refused(format!("SQLite {} is too old", rusqlite::version())));
     }
+    checksum::register().map_err(|error| refused(error.to_string()))?;
     // Made here, so that nobody else can read it.
-    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path).map_err(io)?;
-    let mut connection = Connection::open(path).map_err(sqlite)?;
-    connection
-        .execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;",
-        )
-        .map_err(sqlite)?;
+    let mut options = OpenOptions::new();
+    let mut file =
+        options.create(true).truncate(false).read(true).write(true).mode(0o600).open(path).map_err(io)?;
+    let lacks_checksums = checksum::lacks(&mut file).map_err(io)?;
+    drop(file);
+    let mut connection =
+        Connection::open_with_flags_and_vfs(path, OpenFlags::default(), VFS).map_err(sqlite)?;
+    let mut reserved = CHECKSUM_BYTES as c_int;
+    connection.file_control(Some(MAIN_DB), FileControl::ReserveBytes(&mut reserved)).map_err(sqlite)?;
+    let mode: String =
+        connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(sqlite)?;
+    if mode != "wal" {
+        return Err(refused("the file system lacks what a write-ahead log needs".to_owned()));
+    }
+    let synchronous = if mistake == Mistake::SynchronousOff { "OFF" } else { "FULL" };
+    connection.pragma_update(None, "synchronous", synchronous).map_err(sqlite)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT).map_err(sqlite)?;
     migrate(&mut connection, path)?;
+    if lacks_checksums {
+        connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)").map_err(sqlite)?;
+    }
     // The file itself must be found again after a power cut.
     File::open(folder(path)).and_then(|folder| folder.sync_all()).map_err(io)?;
     connection.set_prepared_statement_cache_capacity(32);

@@ -5,18 +5,19 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
 };
 
 use bytes::Bytes;
 use domain::{Change, Details, Key, Organization, OrganizationId, OrganizationState, Timestamp};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::wal::CheckpointMode;
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OptionalExtension, config::DbConfig, params};
 use storage::{Effect, StoreError, judge};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{Organizations, Row, schema};
+use crate::{Mistake, Organizations, Row, error::failure, schema};
 
 /// Values up to this size, in bytes, stand beside their keys.
 pub(crate) const INLINE_BYTES_MAX: usize = 2_048;
@@ -26,6 +27,9 @@ const QUEUE_MAX: usize = 1_024;
 
 /// How many operations share a commit at most: the first must not wait for ever.
 const BATCH_MAX: usize = 256;
+
+/// How many pages of the write-ahead log are worth a checkpoint: each is some syncs, and a long log a slow start.
+const LOG_PAGES_MAX: usize = 4_096;
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -47,11 +51,23 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the thread.
-    pub(crate) fn start(connection: Connection, organizations: Organizations) -> io::Result<Self> {
+    pub(crate) fn start(
+        connection: Connection,
+        organizations: Organizations,
+        mistake: Mistake,
+    ) -> io::Result<Self> {
         let (queue, operations) = mpsc::channel(QUEUE_MAX);
         let (running, commits) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicU64::new(0)));
-        let work =
-            Work { connection, organizations, running: Running(running.clone()), commits: commits.clone() };
+        let log_pages = Arc::new(AtomicUsize::new(0));
+        let work = Work {
+            connection,
+            organizations,
+            running: Running(running.clone()),
+            commits: commits.clone(),
+            log_pages,
+            is_full: false,
+            mistake,
+        };
         let thread =
             thread::Builder::new().name("store-writer".to_owned()).spawn(move || work.run(operations))?;
         Ok(Self { queue: Some(queue), thread: Some(thread), running, commits })
@@ -95,6 +111,11 @@ struct Work {
     organizations: Organizations,
     running: Running,
     commits: Arc<AtomicU64>,
+    /// How long the write-ahead log was after the last commit.
+    log_pages: Arc<AtomicUsize>,
+    /// Whether the last batch was refused for want of room.
+    is_full: bool,
+    mistake: Mistake,
 }
 
 /// Says that the thread has ended, however it did.
@@ -107,10 +128,13 @@ impl Drop for Running {
 }
 
 /// Tells somebody how it went; takes what kept the transaction from being committed.
-type Answer = Box<dyn FnOnce(Option<String>)>;
+type Answer = Box<dyn FnOnce(Option<&StoreError>)>;
 
 impl Work {
-    fn run(self, mut operations: mpsc::Receiver<Operation>) {
+    fn run(mut self, mut operations: mpsc::Receiver<Operation>) {
+        if let Err(error) = self.watch_log() {
+            return self.stop(&failure(error));
+        }
         while let Some(first) = operations.blocking_recv() {
             let mut batch = vec![first];
             while batch.len() < BATCH_MAX
@@ -118,11 +142,8 @@ impl Work {
             {
                 batch.push(next);
             }
-            if let Err(error) = self.commit(batch) {
-                // What is on the disk now is open; to go on as if nothing had happened could lose what follows.
-                drop(self.running);
-                tracing::error!(%error, "cannot write, and will not try again: restart when the cause is mended");
-                return;
+            if let Err(error) = self.commit(batch).and_then(|()| self.checkpoint()) {
+                return self.stop(&error);
             }
         }
         if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
@@ -130,68 +151,159 @@ impl Work {
         }
     }
 
+    /// What is on the disk now is open; to go on as if nothing had happened could lose what follows.
+    fn stop(self, error: &StoreError) {
+        drop(self.running);
+        tracing::error!(%error, "cannot write, and will not try again: restart when the cause is mended");
+        // Nor does closing try to write.
+        if let Err(error) = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
+            tracing::error!(%error, "the write-ahead log may be written back once more");
+        }
+    }
+
     /// Does all of a batch in one transaction, and answers.
     ///
     /// # Errors
-    /// If the transaction does not begin or commit; everybody has been told.
-    fn commit(&self, batch: Vec<Operation>) -> rusqlite::Result<()> {
+    /// If it is open what became of the transaction; everybody has been told. A full disk is no error: it is certain
+    /// that nothing was committed.
+    fn commit(&mut self, batch: Vec<Operation>) -> Result<(), StoreError> {
         let mut answers: Vec<Answer> = Vec::with_capacity(batch.len());
         let mut changed = HashMap::new();
-        let committed = self.connection.execute_batch("BEGIN IMMEDIATE").and_then(|()| {
-            for operation in batch {
-                answers.push(self.perform(operation, &mut changed)?);
-            }
-            self.connection.execute_batch("COMMIT")
-        });
+        let mut committed = self.transaction(batch, &mut answers, &mut changed);
+        let is_full = matches!(committed, Err(StoreError::Full(_)));
+        if is_full && let Err(error) = self.undo() {
+            committed = Err(failure(error));
+        }
         if committed.is_ok() {
             self.commits.fetch_add(1, Ordering::Relaxed);
             self.organizations.extend(changed.into_values());
         }
-        let failure = committed.as_ref().err().map(ToString::to_string);
         for answer in answers {
-            answer(failure.clone());
+            answer(committed.as_ref().err());
         }
-        committed
+        match (is_full, self.is_full) {
+            (true, false) => {
+                tracing::error!("there is no room to write: writes are refused until there is");
+            }
+            (false, true) => tracing::info!("there is room to write again"),
+            _ => {}
+        }
+        self.is_full = is_full;
+        match committed {
+            Err(StoreError::Full(_)) => Ok(()),
+            other => other,
+        }
+    }
+
+    fn transaction(
+        &self,
+        batch: Vec<Operation>,
+        answers: &mut Vec<Answer>,
+        changed: &mut HashMap<OrganizationId, Row>,
+    ) -> Result<(), StoreError> {
+        self.execute("BEGIN IMMEDIATE").map_err(failure)?;
+        for operation in batch {
+            self.perform(operation, answers, changed)?;
+        }
+        if self.mistake == Mistake::AcknowledgesFirst {
+            answers.drain(..).for_each(|answer| answer(None));
+        }
+        self.execute("COMMIT").map_err(failure)
     }
 
     /// Does one operation; if it fails, it alone is undone.
     ///
     /// # Errors
-    /// If it cannot be undone.
+    /// If it cannot be undone alone.
     fn perform(
         &self,
         operation: Operation,
+        answers: &mut Vec<Answer>,
         changed: &mut HashMap<OrganizationId, Row>,
-    ) -> rusqlite::Result<Answer> {
-        self.connection.prepare_cached("SAVEPOINT operation")?.execute([])?;
+    ) -> Result<(), StoreError> {
+        self.execute("SAVEPOINT operation").map_err(failure)?;
         let mut step =
             Step { connection: &self.connection, organizations: &self.organizations, changed, row: None };
-        let (done, answer): (bool, Answer) = match operation {
+        let (failed, answer): (Option<StoreError>, Answer) = match operation {
             Operation::Apply { organization, changes, reply } => {
                 finish(step.apply(&organization, changes), reply)
             }
             Operation::Create { id, name, reply } => finish(step.create(&id, name), reply),
             Operation::SetState { id, state, reply } => finish(step.set_state(&id, state), reply),
         };
-        match step.row {
-            Some(row) if done => {
+        let row = step.row;
+        answers.push(answer);
+        match (failed, row) {
+            // Some failures end the whole transaction (sqlite.org/lang_transaction.html, section 3.1).
+            (Some(error), _) if self.connection.is_autocommit() => return Err(error),
+            (None, Some(row)) => {
                 changed.insert(row.organization.id.clone(), row);
             }
-            _ => self.connection.prepare_cached("ROLLBACK TO operation")?.execute([]).map(|_| ())?,
+            _ => self.execute("ROLLBACK TO operation").map_err(failure)?,
         }
-        self.connection.prepare_cached("RELEASE operation")?.execute([])?;
-        Ok(answer)
+        self.execute("RELEASE operation").map_err(failure)
+    }
+
+    /// Ends a transaction that was not committed.
+    fn undo(&self) -> rusqlite::Result<()> {
+        if self.connection.is_autocommit() { Ok(()) } else { self.execute("ROLLBACK") }
+    }
+
+    fn execute(&self, statement: &str) -> rusqlite::Result<()> {
+        self.connection.prepare_cached(statement)?.execute([]).map(|_| ())
+    }
+
+    /// Has each commit say how long the log is. SQLite would make checkpoints by itself inside a commit, before it is
+    /// acknowledged, and tell nobody if one fails.
+    fn watch_log(&mut self) -> rusqlite::Result<()> {
+        let log_pages = self.log_pages.clone();
+        self.connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages| {
+            log_pages.store(usize::try_from(pages).unwrap_or_default(), Ordering::Relaxed);
+            Ok(())
+        }))
+    }
+
+    /// Writes a long log back into the database.
+    ///
+    /// # Errors
+    /// If what is in the database now is open. The log still has it all.
+    fn checkpoint(&self) -> Result<(), StoreError> {
+        if self.log_pages.load(Ordering::Relaxed) < LOG_PAGES_MAX {
+            return Ok(());
+        }
+        match self.connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::PASSIVE) {
+            Ok(_) => Ok(()),
+            // The log goes on growing, and the next commit tries again.
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(()),
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
+                tracing::warn!(%error, "cannot write the write-ahead log back; nothing is lost");
+                Ok(())
+            }
+            Err(error) => Err(failure(error)),
+        }
     }
 }
 
-fn finish<T: 'static>(outcome: Result<T, StoreError>, reply: Reply<T>) -> (bool, Answer) {
-    let done = outcome.is_ok();
-    let answer = move |failure: Option<String>| {
-        let outcome = failure.map_or(outcome, |failure| Err(StoreError::unavailable(failure)));
+/// Whether an operation failed, and how to tell who waits for it.
+fn finish<T: 'static>(outcome: Result<T, StoreError>, reply: Reply<T>) -> (Option<StoreError>, Answer) {
+    let failed = outcome.as_ref().err().map(copy);
+    let answer = move |uncommitted: Option<&StoreError>| {
+        let outcome = uncommitted.map_or(outcome, |error| Err(copy(error)));
         // Nobody waits any more: the deadline has passed, and the write stands.
         let _ = reply.send(outcome);
     };
-    (done, Box::new(answer))
+    (failed, Box::new(answer))
+}
+
+/// The same error for one more caller.
+fn copy(error: &StoreError) -> StoreError {
+    match error {
+        StoreError::OrganizationNotFound => StoreError::OrganizationNotFound,
+        StoreError::KeyAbsent { index } => StoreError::KeyAbsent { index: *index },
+        StoreError::Full(cause) => StoreError::Full(cause.to_string().into()),
+        StoreError::Damaged(cause) => StoreError::Damaged(cause.to_string().into()),
+        StoreError::Unavailable(cause) => StoreError::unavailable(cause.to_string()),
+    }
 }
 
 /// One operation inside a transaction.
@@ -212,16 +324,16 @@ impl Step<'_> {
     fn apply(&mut self, id: &OrganizationId, changes: Vec<Change>) -> Result<Details, StoreError> {
         let row = self.find(id).filter(|row| row.organization.state != OrganizationState::Removed);
         let mut row = row.ok_or(StoreError::OrganizationNotFound)?;
-        let effects = judge(changes, |key| self.stored(row.number, key).map_err(StoreError::unavailable))?;
+        let effects = judge(changes, |key| self.stored(row.number, key).map_err(failure))?;
         let at = Timestamp::now().max(row.last_event_at);
         if !effects.is_empty() {
             for effect in effects {
                 row.organization.sequence += 1;
-                self.write(&mut row, effect, at).map_err(StoreError::unavailable)?;
+                self.write(&mut row, effect, at).map_err(failure)?;
             }
             row.last_event_at = at;
             row.organization.last_metadata_event = Details { sequence: row.organization.sequence, at };
-            self.update(&row).map_err(StoreError::unavailable)?;
+            self.update(&row).map_err(failure)?;
         }
         let details = row.organization.last_metadata_event;
         self.row = Some(row);
@@ -231,7 +343,7 @@ impl Step<'_> {
     fn create(&mut self, id: &OrganizationId, name: String) -> Result<Organization, StoreError> {
         let row = match self.find(id) {
             Some(row) => row,
-            None => self.insert(id, name).map_err(StoreError::unavailable)?,
+            None => self.insert(id, name).map_err(failure)?,
         };
         let organization = row.organization.clone();
         self.row = Some(row);
@@ -253,9 +365,9 @@ impl Step<'_> {
             row.last_event_at = Timestamp::now().max(row.last_event_at);
             if state == OrganizationState::Removed {
                 row.entries = 0;
-                self.clear(row.number).map_err(StoreError::unavailable)?;
+                self.clear(row.number).map_err(failure)?;
             }
-            self.update(&row).map_err(StoreError::unavailable)?;
+            self.update(&row).map_err(failure)?;
         }
         let organization = row.organization.clone();
         self.row = Some(row);

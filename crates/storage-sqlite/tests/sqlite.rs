@@ -6,7 +6,8 @@ use std::{fs, ops::Deref, os::unix::fs::PermissionsExt, path::Path};
 
 use bytes::Bytes;
 use domain::{Change, Key, OrganizationId, OrganizationState, Query};
-use metagate_storage_sqlite::{OpenError, SqliteStore};
+use metagate_storage_sqlite::{OpenError, SqliteStore, VFS};
+use rusqlite::{Connection, OpenFlags};
 use storage::{Store, StoreError};
 use tempfile::TempDir;
 
@@ -36,6 +37,11 @@ storage::storage_suite!(Temporary::new());
 
 fn set(key: &str, value: &[u8]) -> Change {
     Change::Set { key: Key::new(key.to_owned()).unwrap(), value: Bytes::copy_from_slice(value) }
+}
+
+/// A connection of somebody else who keeps to the rules.
+fn connect(path: &Path) -> Connection {
+    Connection::open_with_flags_and_vfs(path, OpenFlags::default(), VFS).unwrap()
 }
 
 fn refusal(path: &Path) -> OpenError {
@@ -115,7 +121,7 @@ async fn an_operation_that_fails_halfway_is_undone_alone() {
     let id = OrganizationId::new("o").unwrap();
     store.create_organization(&id, "One").await.unwrap();
     // The database itself refuses one key.
-    let connection = rusqlite::Connection::open(store._folder.path().join("metagate.db")).unwrap();
+    let connection = connect(&store._folder.path().join("metagate.db"));
     connection
         .execute_batch(
             "CREATE TRIGGER refuse BEFORE INSERT ON metadata WHEN NEW.key = 'bad' \
@@ -153,12 +159,12 @@ fn a_newer_schema_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("metagate.db");
     drop(SqliteStore::open(&path).unwrap());
-    let connection = rusqlite::Connection::open(&path).unwrap();
+    let connection = connect(&path);
     connection.pragma_update(None, "user_version", 99).unwrap();
     drop(connection);
     let error = refusal(&path);
     assert!(matches!(error, OpenError::NewerSchema { found: 99, .. }), "{error}");
-    let connection = rusqlite::Connection::open(&path).unwrap();
+    let connection = connect(&path);
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
     assert_eq!(version, 99);
 }

@@ -12,6 +12,12 @@ pub enum StoreError {
         /// The place of the change in the call's list, from 0.
         index: usize,
     },
+    /// There is no room for the write; nothing was written. It may work once there is.
+    #[error("store full: {0}")]
+    Full(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What was asked for was not stored as it is now read; nothing was written.
+    #[error("store damaged: {0}")]
+    Damaged(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The store cannot answer. The outcome of a write is open, but it is all or nothing.
     #[error("store unavailable: {0}")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -21,6 +21,10 @@ pub use memory::MemoryStore;
 /// - Reads see every write that was acknowledged before they began.
 /// - Keys and ids compare byte for byte: `a`, `A` and `á` are three keys, `á` composed and decomposed are two.
 /// - Dropping the future does not half-do a write: it happens whole, or not at all.
+///
+/// # Errors
+/// Every method may fail with [`StoreError::Unavailable`], [`StoreError::Damaged`] and, if it writes,
+/// [`StoreError::Full`].
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Applies `changes` to the metadata of one organization, in order; `changes` is not empty.
@@ -37,14 +41,11 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError::OrganizationNotFound`] if the organization is absent or removed; [`StoreError::KeyAbsent`] with
-    /// the index of the first [`Change::Remove`] whose key is absent; [`StoreError::Unavailable`].
+    /// the index of the first [`Change::Remove`] whose key is absent.
     async fn apply(&self, organization: &OrganizationId, changes: Vec<Change>)
     -> Result<Details, StoreError>;
 
     /// The entry of `key`; `None` if the key or the organization is absent or the organization is removed.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     async fn get(&self, organization: &OrganizationId, key: &Key) -> Result<Option<Entry>, StoreError>;
 
     /// The entries that match `query`, ascending by key in byte order, and the count of all that match.
@@ -53,22 +54,13 @@ pub trait Store: Send + Sync + 'static {
     /// - An offset past the end gives no entries, and still counts all matches; offset and limit may be as large
     ///   as their types.
     /// - A filter takes its text literally; an empty text equals nothing and is in everything.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     async fn list(&self, organization: &OrganizationId, query: Query) -> Result<Page, StoreError>;
 
     /// The organization, whatever its state; `None` if it never existed.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     async fn organization(&self, id: &OrganizationId) -> Result<Option<Organization>, StoreError>;
 
     /// Creates an organization, active, with its creation as event 1; if it exists, in whatever state, leaves it as
     /// it is. Returns it as it then is.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     async fn create_organization(&self, id: &OrganizationId, name: &str) -> Result<Organization, StoreError>;
 
     /// Brings an organization to `state`. A change of state takes a number, and a time, like any event, but is not a
@@ -76,8 +68,7 @@ pub trait Store: Send + Sync + 'static {
     /// Returns the organization as it then is.
     ///
     /// # Errors
-    /// [`StoreError::OrganizationNotFound`] if it is absent, or is removed and `state` is another;
-    /// [`StoreError::Unavailable`].
+    /// [`StoreError::OrganizationNotFound`] if it is absent, or is removed and `state` is another.
     async fn set_organization_state(
         &self,
         id: &OrganizationId,
