@@ -3,6 +3,8 @@
 //! Depends on `rusqlite`. A layer is a SQLite VFS (sqlite.org/vfs.html) on top of another one; layers stack. Locks and
 //! shared memory pass by. All `unsafe` code of the workspace is in `shim.rs`, which is as small as it can be.
 
+#[cfg(feature = "disk")]
+pub mod disk;
 mod shim;
 
 use std::{

@@ -5,10 +5,10 @@
 
 mod checksum;
 mod error;
-mod mistake;
 mod page;
 mod readers;
 mod schema;
+mod tuning;
 mod writer;
 
 use std::{
@@ -25,11 +25,11 @@ use storage::{Store, StoreError};
 
 pub use checksum::VFS;
 pub use error::OpenError;
-#[cfg(feature = "mistakes")]
-pub use mistake::Mistake;
-#[cfg(not(feature = "mistakes"))]
-use mistake::Mistake;
 use readers::Readers;
+#[cfg(not(feature = "tuning"))]
+use tuning::Tuning;
+#[cfg(feature = "tuning")]
+pub use tuning::{Mistake, Tuning};
 use writer::{Operation, Writer};
 
 /// A store in a SQLite file.
@@ -80,26 +80,26 @@ impl SqliteStore {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        Self::open_with(path, Mistake::None)
+        Self::open_with(path, Tuning::default())
     }
 
-    /// Opens a store that is wrong on purpose.
+    /// Opens a store that works as a test wants it.
     ///
     /// # Errors
     /// See [`OpenError`].
-    #[cfg(feature = "mistakes")]
-    pub fn open_mistaken(path: &Path, mistake: Mistake) -> Result<Self, OpenError> {
-        Self::open_with(path, mistake)
+    #[cfg(feature = "tuning")]
+    pub fn open_tuned(path: &Path, tuning: Tuning) -> Result<Self, OpenError> {
+        Self::open_with(path, tuning)
     }
 
-    fn open_with(path: &Path, mistake: Mistake) -> Result<Self, OpenError> {
+    fn open_with(path: &Path, tuning: Tuning) -> Result<Self, OpenError> {
         let lock = schema::lock(path)?;
-        let connection = schema::open(path, mistake)?;
+        let connection = schema::open(path, tuning.mistake)?;
         let organizations = Organizations::default();
         organizations
             .extend(schema::organizations(&connection).map_err(|error| OpenError::sqlite(path, &error))?);
         let readers = Readers::open(path).map_err(|error| OpenError::sqlite(path, &error))?;
-        let writer = Writer::start(connection, organizations.clone(), mistake)
+        let writer = Writer::start(connection, organizations.clone(), tuning)
             .map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
         Ok(Self { organizations, readers, writer, _lock: lock })
     }

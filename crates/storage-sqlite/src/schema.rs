@@ -11,8 +11,9 @@ use domain::{Details, Organization, OrganizationId, OrganizationState, Timestamp
 use rusqlite::{Connection, FileControl, MAIN_DB, OpenFlags, TransactionBehavior};
 
 use crate::{
-    Mistake, OpenError, Row,
+    OpenError, Row,
     checksum::{self, CHECKSUM_BYTES, VFS},
+    tuning::Mistake,
 };
 
 /// Older versions can lose a commit when the write-ahead log is reset.

@@ -17,7 +17,12 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB, OptionalExtension, config::DbConf
 use storage::{Effect, StoreError, judge};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{Mistake, Organizations, Row, error::failure, schema};
+use crate::{
+    Organizations, Row,
+    error::failure,
+    schema,
+    tuning::{Mistake, Tuning},
+};
 
 /// Values up to this size, in bytes, stand beside their keys.
 pub(crate) const INLINE_BYTES_MAX: usize = 2_048;
@@ -27,9 +32,6 @@ const QUEUE_MAX: usize = 1_024;
 
 /// How many operations share a commit at most: the first must not wait for ever.
 const BATCH_MAX: usize = 256;
-
-/// How many pages of the write-ahead log are worth a checkpoint: each is some syncs, and a long log a slow start.
-const LOG_PAGES_MAX: usize = 4_096;
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -54,7 +56,7 @@ impl Writer {
     pub(crate) fn start(
         connection: Connection,
         organizations: Organizations,
-        mistake: Mistake,
+        tuning: Tuning,
     ) -> io::Result<Self> {
         let (queue, operations) = mpsc::channel(QUEUE_MAX);
         let (running, commits) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicU64::new(0)));
@@ -66,7 +68,7 @@ impl Writer {
             commits: commits.clone(),
             log_pages,
             is_full: false,
-            mistake,
+            tuning,
         };
         let thread =
             thread::Builder::new().name("store-writer".to_owned()).spawn(move || work.run(operations))?;
@@ -115,7 +117,7 @@ struct Work {
     log_pages: Arc<AtomicUsize>,
     /// Whether the last batch was refused for want of room.
     is_full: bool,
-    mistake: Mistake,
+    tuning: Tuning,
 }
 
 /// Says that the thread has ended, however it did.
@@ -205,7 +207,7 @@ impl Work {
         for operation in batch {
             self.perform(operation, answers, changed)?;
         }
-        if self.mistake == Mistake::AcknowledgesFirst {
+        if self.tuning.mistake == Mistake::AcknowledgesFirst {
             answers.drain(..).for_each(|answer| answer(None));
         }
         self.execute("COMMIT").map_err(failure)
@@ -268,7 +270,7 @@ impl Work {
     /// # Errors
     /// If what is in the database now is open. The log still has it all.
     fn checkpoint(&self) -> Result<(), StoreError> {
-        if self.log_pages.load(Ordering::Relaxed) < LOG_PAGES_MAX {
+        if self.log_pages.load(Ordering::Relaxed) < self.tuning.log_pages_max {
             return Ok(());
         }
         match self.connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::PASSIVE) {

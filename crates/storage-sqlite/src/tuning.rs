@@ -1,0 +1,28 @@
+//! What tests of durability set otherwise. What ships has no way to.
+
+/// How a store works.
+#[derive(Clone, Copy, Debug)]
+pub struct Tuning {
+    /// How many pages of the write-ahead log are worth a checkpoint: each is some syncs, and a long log a slow start.
+    pub log_pages_max: usize,
+    /// What it does wrong.
+    pub mistake: Mistake,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self { log_pages_max: 4_096, mistake: Mistake::None }
+    }
+}
+
+/// What a store does wrong, and the tests must find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "tuning"), allow(dead_code, reason = "only tests make mistakes"))]
+pub enum Mistake {
+    /// Nothing.
+    None,
+    /// It leaves it to the system when to write to the disk: `synchronous=OFF`.
+    SynchronousOff,
+    /// It acknowledges writes before it commits them.
+    AcknowledgesFirst,
+}
