@@ -58,7 +58,7 @@ pub enum Error {
         /// For the log; the caller does not see it.
         cause: String,
     },
-    /// The store has no room; nothing was written.
+    /// The store has no room for the write, and nobody sees anything of it.
     #[error("store full: {cause}")]
     StoreFull {
         /// For the log; the caller does not see it.

@@ -89,17 +89,24 @@ enum Fate {
 static DISKS: LazyLock<Mutex<HashMap<PathBuf, Arc<Shared>>>> = LazyLock::new(Mutex::default);
 
 impl Disk {
+    /// Puts the layer in place as SQLite's default, once a process. Stores that put a layer of their own on top must be
+    /// opened later, those too that are on no disk of these.
+    ///
+    /// # Errors
+    /// If SQLite does not take it.
+    pub fn install() -> Result<(), Box<dyn std::error::Error>> {
+        static REGISTERED: OnceLock<Result<(), RegisterError>> = OnceLock::new();
+        let registered = REGISTERED.get_or_init(|| register("disk", Arc::new(Disks), true));
+        registered.as_ref().map_err(ToString::to_string)?;
+        Ok(())
+    }
+
     /// A disk for the files in `folder`, until it is dropped. Databases elsewhere are left alone.
     ///
     /// # Errors
-    /// If the layer cannot be put in place, which happens once a process, as SQLite's default: stores that put a layer
-    /// of their own on top must be opened later. If the folder is not there.
+    /// Those of [`Disk::install`]. If the folder is not there.
     pub fn at(folder: &Path) -> Result<Self, Box<dyn std::error::Error>> {
-        static REGISTERED: OnceLock<Result<(), RegisterError>> = OnceLock::new();
-        REGISTERED
-            .get_or_init(|| register("disk", Arc::new(Disks), true))
-            .as_ref()
-            .map_err(ToString::to_string)?;
+        Self::install()?;
         let (folder, shared) = (folder.canonicalize()?, Arc::new(Shared::default()));
         lock(&DISKS).insert(folder.clone(), shared.clone());
         Ok(Self { folder, shared })

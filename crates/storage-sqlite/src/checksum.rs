@@ -30,7 +30,7 @@ const HEADER_BYTES: usize = 100;
 const MAGIC: &[u8] = b"SQLite format 3\0";
 
 /// The smallest page, in bytes: what is shorter is a part of the header.
-const PAGE_BYTES_MIN: usize = 512;
+pub(crate) const PAGE_BYTES_MIN: u64 = 512;
 
 /// Makes [`VFS`] known to SQLite, on top of what is its default when this is first called.
 pub(crate) fn register() -> Result<(), &'static RegisterError> {
@@ -94,25 +94,32 @@ impl Database {
 
 impl Handle for Database {
     fn read(&mut self, below: &mut Below<'_>, data: &mut [u8], offset: u64) -> Result<(), Failure> {
-        below.read(data, offset)?;
-        if data.len() < PAGE_BYTES_MIN || !self.has_checksums(below)? {
-            return Ok(());
+        let read = below.read(data, offset);
+        if (data.len() as u64) < PAGE_BYTES_MIN || !self.has_checksums(below)? {
+            return read;
         }
-        if let Some((content, checksum)) = data.split_last_chunk()
-            && *checksum != sum(content, offset)
-        {
-            let (path, page) = (self.path.display(), offset / data.len() as u64 + 1);
-            tracing::error!(%path, page, "a page is damaged: its checksum is not that of its content");
-            return Err(Failure::DAMAGED);
-        }
-        Ok(())
+        let harm = match read {
+            // SQLite would take what is missing for zeros. It never asks for what it has not written, but for the
+            // first page.
+            Err(Failure::SHORT_READ) if offset > 0 => "the file ends before it does",
+            Err(failure) => return Err(failure),
+            Ok(()) => match data.split_last_chunk() {
+                Some((content, checksum)) if *checksum != sum(content, offset) => {
+                    "its checksum is not that of its content"
+                }
+                _ => return Ok(()),
+            },
+        };
+        let (path, page) = (self.path.display(), offset / data.len() as u64 + 1);
+        tracing::error!(%path, page, "a page is damaged: {harm}");
+        Err(Failure::DAMAGED)
     }
 
     fn write(&mut self, below: &mut Below<'_>, data: &[u8], offset: u64) -> Result<(), Failure> {
         if offset == 0 && data.len() >= HEADER_BYTES {
             self.see(data);
         }
-        if data.len() < PAGE_BYTES_MIN || !self.has_checksums(below)? {
+        if (data.len() as u64) < PAGE_BYTES_MIN || !self.has_checksums(below)? {
             return below.write(data, offset);
         }
         let mut page = data.to_vec();

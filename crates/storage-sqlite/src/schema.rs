@@ -12,7 +12,7 @@ use rusqlite::{Connection, FileControl, MAIN_DB, OpenFlags, TransactionBehavior}
 
 use crate::{
     OpenError, Row,
-    checksum::{self, CHECKSUM_BYTES, VFS},
+    checksum::{self, CHECKSUM_BYTES, PAGE_BYTES_MIN, VFS},
     tuning::Mistake,
 };
 
@@ -82,6 +82,11 @@ pub(crate) fn lock(path: &Path) -> Result<File, OpenError> {
     }
 }
 
+/// SQLite's write-ahead log of the database at `path`.
+fn log_path(path: &Path) -> PathBuf {
+    PathBuf::from(format!("{}-wal", path.display()))
+}
+
 /// Opens the file for writing, with the schema of this version.
 pub(crate) fn open(path: &Path, mistake: Mistake) -> Result<Connection, OpenError> {
     let sqlite = |error| OpenError::sqlite(path, &error);
@@ -95,6 +100,12 @@ pub(crate) fn open(path: &Path, mistake: Mistake) -> Result<Connection, OpenErro
     let mut options = OpenOptions::new();
     let mut file =
         options.create(true).truncate(false).read(true).write(true).mode(0o600).open(path).map_err(io)?;
+    let size = file.metadata().map_err(io)?.len();
+    if (1..PAGE_BYTES_MIN).contains(&size) && !log_path(path).exists() {
+        // SQLite would take it for empty.
+        let reason = format!("it ends after {size} bytes");
+        return Err(OpenError::Damaged { path: path.to_owned(), reason });
+    }
     let lacks_checksums = checksum::lacks(&mut file).map_err(io)?;
     drop(file);
     let mut connection =

@@ -46,7 +46,7 @@ pub(crate) enum Operation {
 pub(crate) struct Writer {
     /// `None` once the store is being closed.
     queue: Option<mpsc::Sender<Operation>>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<Connection>>,
     running: Arc<AtomicBool>,
     commits: Arc<AtomicU64>,
 }
@@ -133,7 +133,8 @@ impl Drop for Running {
 type Answer = Box<dyn FnOnce(Option<&StoreError>)>;
 
 impl Work {
-    fn run(mut self, mut operations: mpsc::Receiver<Operation>) {
+    /// Returns the connection, which is to be closed last: who opens a log anew takes in what may not be durable.
+    fn run(mut self, mut operations: mpsc::Receiver<Operation>) -> Connection {
         if let Err(error) = self.watch_log() {
             return self.stop(&failure(error));
         }
@@ -151,31 +152,35 @@ impl Work {
         if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
             tracing::warn!(%error, "cannot tidy up the write-ahead log; nothing is lost");
         }
+        self.connection
     }
 
     /// What is on the disk now is open; to go on as if nothing had happened could lose what follows.
-    fn stop(self, error: &StoreError) {
+    fn stop(self, error: &StoreError) -> Connection {
         drop(self.running);
         tracing::error!(%error, "cannot write, and will not try again: restart when the cause is mended");
         // Nor does closing try to write.
         if let Err(error) = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
             tracing::error!(%error, "the write-ahead log may be written back once more");
         }
+        self.connection
     }
 
     /// Does all of a batch in one transaction, and answers.
     ///
     /// # Errors
-    /// If it is open what became of the transaction; everybody has been told. A full disk is no error: it is certain
-    /// that nothing was committed.
+    /// If it is open what became of the transaction; everybody has been told. Neither a full disk nor damage is an
+    /// error: they are met before the commit counts.
     fn commit(&mut self, batch: Vec<Operation>) -> Result<(), StoreError> {
         let mut answers: Vec<Answer> = Vec::with_capacity(batch.len());
         let mut changed = HashMap::new();
         let mut committed = self.transaction(batch, &mut answers, &mut changed);
-        let is_full = matches!(committed, Err(StoreError::Full(_)));
-        if is_full && let Err(error) = self.undo() {
+        if let Err(StoreError::Full(_) | StoreError::Damaged(_)) = committed
+            && let Err(error) = self.undo()
+        {
             committed = Err(failure(error));
         }
+        let is_full = matches!(committed, Err(StoreError::Full(_)));
         if committed.is_ok() {
             self.commits.fetch_add(1, Ordering::Relaxed);
             self.organizations.extend(changed.into_values());
@@ -192,7 +197,7 @@ impl Work {
         }
         self.is_full = is_full;
         match committed {
-            Err(StoreError::Full(_)) => Ok(()),
+            Err(StoreError::Full(_) | StoreError::Damaged(_)) => Ok(()),
             other => other,
         }
     }
@@ -290,7 +295,15 @@ impl Work {
 fn finish<T: 'static>(outcome: Result<T, StoreError>, reply: Reply<T>) -> (Option<StoreError>, Answer) {
     let failed = outcome.as_ref().err().map(copy);
     let answer = move |uncommitted: Option<&StoreError>| {
-        let outcome = uncommitted.map_or(outcome, |error| Err(copy(error)));
+        let outcome = match (uncommitted, outcome) {
+            (None, outcome) | (Some(StoreError::Damaged(_)), outcome @ Err(StoreError::Damaged(_))) => {
+                outcome
+            }
+            (Some(StoreError::Damaged(cause)), _) => {
+                Err(StoreError::unavailable(format!("a write that shared the commit met damage: {cause}")))
+            }
+            (Some(error), _) => Err(copy(error)),
+        };
         // Nobody waits any more: the deadline has passed, and the write stands.
         let _ = reply.send(outcome);
     };

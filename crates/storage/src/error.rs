@@ -12,7 +12,8 @@ pub enum StoreError {
         /// The place of the change in the call's list, from 0.
         index: usize,
     },
-    /// There is no room for the write; nothing was written. It may work once there is.
+    /// There is no room for the write, and nobody sees anything of it. It may work once there is. Should the process die
+    /// before, a restart may find the write after all, whole.
     #[error("store full: {0}")]
     Full(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// What was asked for was not stored as it is now read; nothing was written.

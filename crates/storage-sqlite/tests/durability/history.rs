@@ -5,7 +5,8 @@ use std::path::Path;
 use bytes::Bytes;
 use domain::{Change, Details, Key, OrganizationId, Query};
 use futures_util::future::join_all;
-use metagate_storage_sqlite::SqliteStore;
+use metagate_storage_sqlite::{Mistake, SqliteStore, Tuning};
+use sqlite_vfs::disk::{Disk, Fault};
 use storage::{Store, StoreError};
 
 const WRITERS: usize = 3;
@@ -13,6 +14,29 @@ const ROUNDS: usize = 4;
 
 /// Every batch sets this many keys of its writer to the batch's number: small, large, and small again.
 const SIZES: [usize; 3] = [1, 6_000, 900];
+
+/// Checkpoints come as soon as the log has so many pages, so that cuts meet them.
+const LOG_PAGES_MAX: usize = 12;
+
+/// A life of a store on a disk that does as told, and what is true afterwards.
+///
+/// # Errors
+/// The promise that was broken.
+pub async fn live(path: &Path, disk: &Disk, fault: Fault, mistake: Mistake) -> Result<History, String> {
+    let mut history = History::default();
+    disk.set_fault(Some(fault));
+    let tuning = Tuning { log_pages_max: LOG_PAGES_MAX, mistake };
+    // Who cannot open it has lost nothing yet.
+    if let Ok(store) = SqliteStore::open_tuned(path, tuning) {
+        history.write(&store).await;
+    }
+    if matches!(fault, Fault::PowerCut { .. }) && !disk.has_fired() {
+        disk.cut_power(0).unwrap();
+    }
+    disk.restore_power();
+    history.check(path).await.map_err(|broken| format!("{fault:?}: {broken}"))?;
+    Ok(history)
+}
 
 /// What was asked for and what was acknowledged.
 #[derive(Default)]
@@ -62,8 +86,9 @@ impl History {
                         writer.details.push(details);
                     }
                     // Certain not to have been applied.
-                    Err(StoreError::Full(_) | StoreError::Damaged(_) | StoreError::OrganizationNotFound) => {}
-                    Err(StoreError::Unavailable(_)) => writer.open += 1,
+                    Err(StoreError::Damaged(_) | StoreError::OrganizationNotFound) => {}
+                    // What did not fit may have been in the log before, left from an older write.
+                    Err(StoreError::Full(_) | StoreError::Unavailable(_)) => writer.open += 1,
                     Err(StoreError::KeyAbsent { index }) => panic!("a set of key {index} is no removal"),
                 }
             });

@@ -1,34 +1,9 @@
 //! The power is cut at every operation on the disk in turn.
 
-use std::path::Path;
-
-use metagate_storage_sqlite::{Mistake, SqliteStore, Tuning};
+use metagate_storage_sqlite::Mistake;
 use sqlite_vfs::disk::{Disk, Fault};
 
-use crate::history::History;
-
-/// Checkpoints come as soon as the log has so many pages, so that cuts meet them.
-pub const LOG_PAGES_MAX: usize = 12;
-
-/// A life of a store on a disk that does as told, and what is true afterwards.
-///
-/// # Errors
-/// The promise that was broken.
-pub async fn live(path: &Path, disk: &Disk, fault: Fault, mistake: Mistake) -> Result<History, String> {
-    let mut history = History::default();
-    disk.set_fault(Some(fault));
-    let tuning = Tuning { log_pages_max: LOG_PAGES_MAX, mistake };
-    // Who cannot open it has lost nothing yet.
-    if let Ok(store) = SqliteStore::open_tuned(path, tuning) {
-        history.write(&store).await;
-    }
-    if matches!(fault, Fault::PowerCut { .. }) && !disk.has_fired() {
-        disk.cut_power(0).unwrap();
-    }
-    disk.restore_power();
-    history.check(path).await.map_err(|broken| format!("{fault:?}: {broken}"))?;
-    Ok(history)
-}
+use crate::history::live;
 
 /// Cuts the power at every operation. Returns how many there were.
 ///
