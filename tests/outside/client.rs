@@ -58,25 +58,30 @@ impl Client {
 
     /// Sends a request whose URI is a path, and reads the whole answer.
     pub async fn send(&mut self, request: Request<impl Into<Bytes>>) -> Answer {
+        self.try_send(request).await.unwrap()
+    }
+
+    /// The same, with a server that may be gone before it has answered.
+    pub async fn try_send(&mut self, request: Request<impl Into<Bytes>>) -> hyper::Result<Answer> {
         let mut request = request.map(|body| Full::new(body.into()));
         let response = match self {
             Self::Http1(sender, address) => {
                 let host = address.to_string().parse().unwrap();
                 request.headers_mut().entry("host").or_insert(host);
-                sender.ready().await.unwrap();
-                sender.send_request(request).await.unwrap()
+                sender.ready().await?;
+                sender.send_request(request).await?
             }
             Self::Http2(sender, address) => {
                 let uri = format!("http://{address}{}", request.uri());
                 *request.uri_mut() = uri.parse().unwrap();
-                sender.ready().await.unwrap();
-                sender.send_request(request).await.unwrap()
+                sender.ready().await?;
+                sender.send_request(request).await?
             }
         };
         let (parts, body) = Response::into_parts(response);
-        let body = body.collect().await.unwrap();
+        let body = body.collect().await?;
         let trailers = body.trailers().cloned().unwrap_or_default();
-        Answer { status: parts.status, headers: parts.headers, body: body.to_bytes(), trailers }
+        Ok(Answer { status: parts.status, headers: parts.headers, body: body.to_bytes(), trailers })
     }
 }
 

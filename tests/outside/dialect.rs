@@ -114,6 +114,12 @@ impl Dialect {
         self.read(call.rpc, &answer)
     }
 
+    /// Makes the call to a server that may be gone before it has answered.
+    pub async fn try_call(self, client: &mut Client, call: &Call<'_>) -> hyper::Result<Outcome> {
+        let answer = client.try_send(self.request(call)).await?;
+        Ok(self.read(call.rpc, &answer))
+    }
+
     /// The request of the call.
     pub fn request(self, call: &Call<'_>) -> Request<Bytes> {
         let proto = encode(call.rpc, &call.message);

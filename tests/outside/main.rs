@@ -4,8 +4,10 @@
 
 mod client;
 mod command_line;
+mod crashes;
 mod deadlines;
 mod dialect;
+mod disks;
 mod framing;
 mod front_door;
 mod keys;
