@@ -153,6 +153,30 @@ impl Config {
         sources.file.finish()?;
         Ok(config)
     }
+
+    /// Takes from `running` what only a restart can change: where to listen, the store, the form of log lines, and
+    /// whether there is a directory file. Returns the names of those that differed.
+    pub fn keep_fixed(&mut self, running: &Self) -> Vec<&'static str> {
+        let mut kept = Vec::new();
+        if self.listen != running.listen {
+            self.listen = running.listen;
+            kept.push("listen");
+        }
+        if self.storage != running.storage {
+            self.storage = running.storage.clone();
+            kept.push("storage");
+        }
+        // Who is shut out by a new directory should not find a development directory's owner in their place.
+        if self.directory.is_none() && running.directory.is_some() {
+            self.directory = running.directory.clone();
+            kept.push("directory");
+        }
+        if self.log_format != running.log_format {
+            self.log_format = running.log_format;
+            kept.push("log-format");
+        }
+        kept
+    }
 }
 
 struct Sources<'a> {
@@ -345,6 +369,38 @@ mod tests {
         let error =
             load(Flags { config: Some("/nowhere.toml".to_owned()), ..Flags::default() }, &[]).unwrap_err();
         assert!(error.starts_with("/nowhere.toml: "), "{error}");
+    }
+
+    #[test]
+    fn what_only_a_restart_can_change_is_kept() {
+        let setting = |text: &str| {
+            let (_file, flags) = file(text);
+            load(flags, &[]).unwrap()
+        };
+        let running = setting("directory = \"a\"\n");
+        for (text, kept) in [
+            ("directory = \"a\"\nlisten = \"127.0.0.1:1\"\n", &["listen"][..]),
+            ("directory = \"a\"\nstorage = \"memory:\"\n", &["storage"]),
+            ("directory = \"a\"\nlog-format = \"json\"\n", &["log-format"]),
+            ("", &["directory"]),
+            ("directory = \"a\"\n", &[]),
+        ] {
+            let mut next = setting(text);
+            assert_eq!(next.keep_fixed(&running), kept, "{text}");
+            assert_eq!(next, running, "{text}");
+        }
+        for text in [
+            "directory = \"b\"\n",
+            "directory = \"a\"\nlog-level = \"warn\"\n",
+            "directory = \"a\"\ndrain-seconds = 1\n",
+            "directory = \"a\"\ntrusted-proxies = \"\"\n",
+            "directory = \"a\"\nmessage-bytes-max = \"a=1\"\n",
+            "directory = \"a\"\nreply-bytes-max = 1\n",
+        ] {
+            let mut next = setting(text);
+            assert!(next.keep_fixed(&running).is_empty(), "{text}");
+            assert_eq!(next, setting(text), "{text}");
+        }
     }
 
     #[test]

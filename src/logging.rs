@@ -1,7 +1,9 @@
 //! Log lines, on stderr.
 
 use tracing::Level;
-use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    Registry, filter::Targets, layer::SubscriberExt, reload::Handle, util::SubscriberInitExt,
+};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,21 +14,39 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts to log what is at least as severe as `level`. What libraries have to say counts from `warn` on, or from
-/// `level` where that is more verbose than `info`.
-///
-/// A second call has no effect.
-pub fn start(format: LogFormat, level: Level) {
-    let libraries = if level > Level::INFO { level } else { level.min(Level::WARN) };
-    let filter = Targets::new().with_default(libraries).with_target("metagate", level);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
-    let started = match format {
-        LogFormat::Text => tracing_subscriber::registry().with(filter).with(lines).try_init(),
-        LogFormat::Json => {
-            tracing_subscriber::registry().with(filter).with(lines.json().flatten_event(true)).try_init()
+/// The log of this process, once it was started.
+#[derive(Debug)]
+pub struct Log(Handle<Targets, Registry>);
+
+impl Log {
+    /// Starts to log what is at least as severe as `level`. What libraries have to say counts from `warn` on, or from
+    /// `level` where that is more verbose than `info`.
+    ///
+    /// A second call has no effect, nor has what it returns.
+    pub fn start(format: LogFormat, level: Level) -> Self {
+        let (filter, handle) = tracing_subscriber::reload::Layer::new(filter(level));
+        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+        let started = match format {
+            LogFormat::Text => tracing_subscriber::registry().with(filter).with(lines).try_init(),
+            LogFormat::Json => {
+                tracing_subscriber::registry().with(filter).with(lines.json().flatten_event(true)).try_init()
+            }
+        };
+        if started.is_err() {
+            tracing::debug!("logging was started before");
         }
-    };
-    if started.is_err() {
-        tracing::debug!("logging was started before");
+        Self(handle)
     }
+
+    /// From now on logs what is at least as severe as `level`.
+    pub fn set_level(&self, level: Level) {
+        if let Err(error) = self.0.reload(filter(level)) {
+            tracing::warn!(%error, "cannot change the log level");
+        }
+    }
+}
+
+fn filter(level: Level) -> Targets {
+    let libraries = if level > Level::INFO { level } else { level.min(Level::WARN) };
+    Targets::new().with_default(libraries).with_target("metagate", level)
 }

@@ -3,10 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use metagate::{
-    config::{Config, Flags},
-    logging, serve,
-};
+use metagate::{config::Flags, serve};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -25,7 +22,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve the API until SIGTERM or SIGINT.
+    /// Serve the API until SIGTERM or SIGINT; read settings and directory again at SIGHUP.
     ///
     /// Each setting can be given as a flag, as an environment variable or in a TOML file; a flag counts before the
     /// environment, the environment before the file, the file before the default.
@@ -47,9 +44,7 @@ fn main() -> ExitCode {
 }
 
 fn start(flags: Flags) -> Result<(), Box<dyn std::error::Error>> {
-    let config = Config::load(flags)?;
-    logging::start(config.log_format, config.log_level);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve::run(config))?;
+    runtime.block_on(serve::run(flags))?;
     Ok(())
 }

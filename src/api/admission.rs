@@ -5,7 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use domain::{Error, OrganizationId, OrganizationState, Refusal, Timestamp};
 use identity::{Caller, Denied, Directory};
+use ipnet::IpNet;
 use storage::{Store, StoreError};
+use tokio::sync::{RwLock, RwLockWriteGuard};
 
 use super::instance::Instance;
 use crate::front::{Access, Admission, Call, Head};
@@ -13,23 +15,48 @@ use crate::front::{Access, Admission, Call, Head};
 /// Names the organization of a call.
 const X_ZITADEL_ORGID: &str = "x-zitadel-orgid";
 
-/// Decides by the directory and the store.
+/// What admission decides by, besides the store. Replaced as a whole.
+#[derive(Clone, Debug)]
+pub struct Realm {
+    /// Who there is, with which tokens, and the hosts that are served.
+    pub directory: Arc<Directory>,
+    /// Peers whose forwarding headers count.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// Decides by the realm and the store, which change together or not at all in the eyes of a call: it holds the realm from
+/// its admission to its end, and who changes them waits until nobody does ([`Gatekeeper::pause`]).
 pub struct Gatekeeper {
-    directory: Arc<Directory>,
-    instance: Instance,
+    realm: Arc<RwLock<Realm>>,
     store: Arc<dyn Store>,
 }
 
 impl Gatekeeper {
-    /// A gatekeeper for the users of `directory`.
-    pub fn new(directory: Arc<Directory>, instance: Instance, store: Arc<dyn Store>) -> Self {
-        Self { directory, instance, store }
+    /// A gatekeeper for the users of `realm`.
+    pub fn new(realm: Realm, store: Arc<dyn Store>) -> Self {
+        Self { realm: Arc::new(RwLock::new(realm)), store }
+    }
+
+    /// Admits nobody from now on, and returns when the calls that were admitted have ended: they are short, since their
+    /// messages were read before. Who comes meanwhile waits until the guard is dropped, and finds realm and store as
+    /// they are then.
+    pub async fn pause(&self) -> RwLockWriteGuard<'_, Realm> {
+        self.realm.write().await
+    }
+
+    /// What it decides by now.
+    pub async fn realm(&self) -> Realm {
+        self.realm.read().await.clone()
     }
 
     /// The caller, and the organization of the call.
-    async fn authenticate(&self, head: &Head) -> Result<(Caller, OrganizationId), Error> {
+    async fn authenticate(
+        &self,
+        directory: &Directory,
+        head: &Head,
+    ) -> Result<(Caller, OrganizationId), Error> {
         let authorization = head.headers.get("authorization").map(|value| value.as_bytes());
-        let caller = self.directory.authenticate(authorization, Timestamp::now())?;
+        let caller = directory.authenticate(authorization, Timestamp::now())?;
         let home = self.store.organization(caller.organization()).await.map_err(unavailable)?;
         if home.as_ref().is_some_and(|home| home.state == OrganizationState::Removed) {
             return Err(Refusal::TokenInvalid.into());
@@ -62,12 +89,14 @@ impl Gatekeeper {
 #[async_trait]
 impl Admission for Gatekeeper {
     async fn admit(&self, access: Access, head: &Head) -> Result<Call, Error> {
-        self.instance.check(head)?;
+        let realm = self.realm.clone().read_owned().await;
+        let Realm { directory, trusted_proxies } = &*realm;
+        Instance { domains: directory.domains(), trusted_proxies }.check(head)?;
         let (language, deadline) = (head.language(), head.deadline);
         if access == Access::Anybody {
-            return Ok(Call { caller: None, organization: None, language, deadline });
+            return Ok(Call { caller: None, organization: None, language, deadline, hold: None });
         }
-        let (caller, organization) = self.authenticate(head).await?;
+        let (caller, organization) = self.authenticate(directory, head).await?;
         if let Access::Permission(permission) = access {
             caller.check(&organization, permission).map_err(|denied| match denied {
                 Denied::NoMembership => Refusal::MembershipNotFound,
@@ -75,7 +104,8 @@ impl Admission for Gatekeeper {
             })?;
         }
         let language = caller.preferred_language().unwrap_or(language);
-        Ok(Call { caller: Some(caller), organization: Some(organization), language, deadline })
+        let (caller, organization) = (Some(caller), Some(organization));
+        Ok(Call { caller, organization, language, deadline, hold: Some(Arc::new(realm)) })
     }
 }
 
@@ -86,5 +116,59 @@ pub(super) fn unavailable(error: StoreError) -> Error {
         StoreError::Full(_) => Error::StoreFull { cause },
         StoreError::Damaged(_) => Error::StoreDamaged { cause },
         _ => Error::Unavailable { cause },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use futures_util::FutureExt;
+    use http::Request;
+    use storage::MemoryStore;
+
+    use super::*;
+    use crate::front::Encoding;
+
+    /// A user `u` of organization `o`, whose token it is.
+    fn realm(token: &str) -> Realm {
+        let text = format!(
+            "[instance]\nid = \"1\"\n[[organization]]\nid = \"o\"\nname = \"o\"\nstate = \"active\"\n\
+             [[user]]\nid = \"u\"\nname = \"u\"\norganization = \"o\"\nstate = \"active\"\n\
+             token = [{{ value = \"{token}\" }}]\n"
+        );
+        let directory = Directory::parse(&text, "directory.toml").unwrap();
+        Realm { directory: directory.into(), trusted_proxies: Vec::new() }
+    }
+
+    async fn admit(gatekeeper: &Gatekeeper, token: &str) -> Result<Call, Error> {
+        let request = Request::builder().header("authorization", format!("Bearer {token}")).body(()).unwrap();
+        let head = Head::read(request.into_parts().0, Encoding::Rest).unwrap();
+        gatekeeper.admit(Access::Authenticated, &head).await
+    }
+
+    #[tokio::test]
+    async fn a_pause_waits_for_the_calls_under_way_and_newcomers_wait_for_its_end() {
+        let store = Arc::new(MemoryStore::new());
+        store.create_organization(&OrganizationId::new("o").unwrap(), "o").await.unwrap();
+        let gatekeeper = Gatekeeper::new(realm("old"), store);
+        let under_way = [admit(&gatekeeper, "old").await.unwrap(), admit(&gatekeeper, "old").await.unwrap()];
+        admit(&gatekeeper, "unknown").await.unwrap_err();
+
+        let mut pause = pin!(gatekeeper.pause());
+        assert!(pause.as_mut().now_or_never().is_none());
+        let mut newcomers = ["old", "new"].map(|token| Box::pin(admit(&gatekeeper, token)));
+        for call in under_way {
+            assert!(newcomers.iter_mut().all(|newcomer| newcomer.now_or_never().is_none()));
+            assert!(pause.as_mut().now_or_never().is_none());
+            drop(call);
+        }
+        let mut current = pause.await;
+        assert!(newcomers.iter_mut().all(|newcomer| newcomer.now_or_never().is_none()));
+        *current = realm("new");
+        drop(current);
+        let [old, new] = newcomers;
+        assert!(matches!(old.await, Err(Error::Refused(Refusal::TokenInvalid))));
+        new.await.unwrap();
     }
 }

@@ -9,15 +9,15 @@ use ipnet::IpNet;
 use crate::front::Head;
 
 /// The hosts that are served, and who may say that a request was for another than it names.
-#[derive(Clone, Debug)]
-pub struct Instance {
+#[derive(Debug)]
+pub(super) struct Instance<'a> {
     /// Without ports; empty for any host.
-    pub domains: Vec<String>,
+    pub domains: &'a [String],
     /// Peers whose forwarding headers count.
-    pub trusted_proxies: Vec<IpNet>,
+    pub trusted_proxies: &'a [IpNet],
 }
 
-impl Instance {
+impl Instance<'_> {
     /// # Errors
     /// [`Error::InstanceNotFound`] if the request is for a host that is not served.
     pub fn check(&self, head: &Head) -> Result<(), Error> {

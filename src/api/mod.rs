@@ -15,8 +15,7 @@ pub mod generated {
 /// The encoded `FileDescriptorSet` of the protos.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.binpb"));
 
-pub use admission::Gatekeeper;
-pub use instance::Instance;
+pub use admission::{Gatekeeper, Realm};
 
 use std::sync::Arc;
 

@@ -35,23 +35,17 @@ const HEADERS_BYTES_MAX: u32 = 64 * 1024;
 /// How long to leave the listener alone when it has no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// How long peers may take.
-#[derive(Clone, Copy, Debug)]
-pub struct Timeouts {
-    /// For the first bytes of a connection, and for the head of an HTTP/1.1 request.
-    pub head: Duration,
-    /// For what is in flight once the server drains.
-    pub drain: Duration,
-}
-
-/// Serves connections of `listener` until `draining` turns true; then accepts no more, and gives what is in flight
-/// the time that it may take. Returns whether everything in flight was finished.
+/// Serves connections of `listener` until `draining` turns true or has no sender; then accepts no more, and returns
+/// when everything in flight is finished. How long that may take is for the caller to limit.
+///
+/// Each request is answered by the front that `fronts` holds when its head is there, to its end. `head_wait_max` is how
+/// long a peer may take for the first bytes of a connection, and for the head of an HTTP/1.1 request.
 pub async fn serve(
     listener: TcpListener,
-    front: Arc<Front>,
-    timeouts: Timeouts,
+    fronts: watch::Receiver<Arc<Front>>,
+    head_wait_max: Duration,
     mut draining: watch::Receiver<bool>,
-) -> bool {
+) {
     let connections = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
@@ -60,10 +54,10 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let (front, watcher, draining) = (front.clone(), connections.watcher(), draining.clone());
+                let (fronts, watcher, draining) = (fronts.clone(), connections.watcher(), draining.clone());
                 tokio::spawn(async move {
                     if let Err(error) =
-                        connection(stream, peer, front, timeouts.head, watcher, draining).await
+                        connection(stream, peer, fronts, head_wait_max, watcher, draining).await
                     {
                         // Peers break off all the time; nobody here can do anything about it.
                         tracing::debug!(%peer, error, "a connection ended early");
@@ -77,13 +71,13 @@ pub async fn serve(
         }
     }
     drop(listener);
-    tokio::time::timeout(timeouts.drain, connections.shutdown()).await.is_ok()
+    connections.shutdown().await;
 }
 
 async fn connection(
     mut stream: TcpStream,
     peer: SocketAddr,
-    front: Arc<Front>,
+    fronts: watch::Receiver<Arc<Front>>,
     head_wait_max: Duration,
     watcher: Watcher,
     mut draining: watch::Receiver<bool>,
@@ -99,7 +93,7 @@ async fn connection(
         Some(Detected::Http1(ahead)) => {
             let service = service_fn(|mut request: hyper::Request<Incoming>| {
                 request.extensions_mut().insert(te.clone());
-                answer(front.clone(), request, peer)
+                answer(&fronts, request, peer)
             });
             let io = TokioIo::new(Connection::http1(stream, &ahead, te.clone()));
             let mut http = http1::Builder::new();
@@ -107,8 +101,7 @@ async fn connection(
             watcher.watch(http.serve_connection(io, service)).await?;
         }
         Some(Detected::Http2(ahead)) => {
-            let service =
-                service_fn(|request: hyper::Request<Incoming>| answer(front.clone(), request, peer));
+            let service = service_fn(|request: hyper::Request<Incoming>| answer(&fronts, request, peer));
             let io = TokioIo::new(Connection::http2(stream, &ahead));
             let mut http = http2::Builder::new(TokioExecutor::new());
             http.timer(TokioTimer::new())
@@ -122,10 +115,11 @@ async fn connection(
     Ok(())
 }
 
-async fn answer(
-    front: Arc<Front>,
+fn answer(
+    fronts: &watch::Receiver<Arc<Front>>,
     request: hyper::Request<Incoming>,
     peer: SocketAddr,
-) -> Result<hyper::Response<super::Body>, Infallible> {
-    Ok(front.answer(request, Some(peer.ip())).await)
+) -> impl Future<Output = Result<hyper::Response<super::Body>, Infallible>> + use<> {
+    let front = fronts.borrow().clone();
+    async move { Ok(front.answer(request, Some(peer.ip())).await) }
 }

@@ -27,7 +27,7 @@ mod rpc;
 mod status;
 mod web;
 
-pub use accept::{Timeouts, serve};
+pub use accept::serve;
 pub use body::Body;
 pub use deadline::Deadline;
 pub use encoding::{ConnectCodec, Encoding};

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 /// The header, of requests and answers.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Makes ids that no other process makes: a random part of the process, and a count.
+/// Makes ids that nobody else makes: a random part, and a count.
 #[derive(Debug)]
 pub struct RequestIds {
     process: u64,

@@ -53,8 +53,8 @@ pub struct Front {
 }
 
 impl Front {
-    /// A front door for `rpcs`. `descriptors` is the encoded `FileDescriptorSet` of their protos; `process` makes
-    /// request ids unique among processes.
+    /// A front door for `rpcs`. `descriptors` is the encoded `FileDescriptorSet` of their protos; `process` is
+    /// random, and makes request ids unique among all fronts of all processes.
     ///
     /// # Errors
     /// If `descriptors` does not decode.

@@ -1,7 +1,7 @@
 //! One RPC as the front door sees it: a row of the table that is generated from the proto, and the one way in which
 //! every encoding calls it.
 
-use std::{future::Future, marker::PhantomData, panic::AssertUnwindSafe, pin::Pin, sync::Arc};
+use std::{any::Any, future::Future, marker::PhantomData, panic::AssertUnwindSafe, pin::Pin, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -70,6 +70,8 @@ pub struct Call {
     pub language: Language,
     /// When the caller stops waiting.
     pub deadline: Deadline,
+    /// What admission keeps in place until the method has ended. The front door takes it out and holds it.
+    pub hold: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// Decides whether a call may go on, before its message is looked at.
@@ -85,7 +87,7 @@ pub trait Admission: Send + Sync + 'static {
 /// What stands around every call.
 pub struct Gate {
     /// Who may go on.
-    pub admission: Box<dyn Admission>,
+    pub admission: Arc<dyn Admission>,
     /// The largest response message, in bytes of protobuf (departure D13).
     pub reply_bytes_max: usize,
 }
@@ -253,7 +255,8 @@ where
                 for (field, value) in input.query.into_iter().chain(input.path) {
                     message.bind(&field, value);
                 }
-                let call = gate.admission.admit(description.access, head).await?;
+                let mut call = gate.admission.admit(description.access, head).await?;
+                let _hold = call.hold.take();
                 language = call.language;
                 message.validate().map_err(Error::Invalid)?;
                 head.deadline.check()?;
@@ -319,6 +322,7 @@ fn decode<Q: Message + Default + DeserializeOwned>(
 
 #[cfg(test)]
 mod tests {
+    use domain::Refusal;
     use http::Request;
 
     use super::*;
@@ -327,32 +331,40 @@ mod tests {
         front::Encoding,
     };
 
-    struct Everybody;
+    /// Admits everybody, and has a count held.
+    #[derive(Default)]
+    struct Everybody {
+        held: Arc<()>,
+    }
 
     #[async_trait]
     impl Admission for Everybody {
         async fn admit(&self, _: Access, head: &Head) -> Result<Call, Error> {
-            let language = head.language();
-            Ok(Call { caller: None, organization: None, language, deadline: head.deadline })
+            let (language, deadline) = (head.language(), head.deadline);
+            Ok(Call { caller: None, organization: None, language, deadline, hold: Some(self.held.clone()) })
         }
     }
 
-    #[tokio::test]
-    async fn a_panic_costs_its_own_call_only() {
-        let description = Description {
-            service: "a.B",
-            method: "C",
-            path: "/a.B/C",
-            access: Access::Anybody,
-            message_bytes_max: 10,
-            malformed: Code::Internal,
-            rest_prefix: "",
-            bindings: &[],
-        };
-        let method =
-            async |_: Call, _: HealthzRequest| -> Result<HealthzResponse, Error> { panic!("a mistake") };
-        let rpc = Rpc::new(description, method);
-        let gate = Gate { admission: Box::new(Everybody), reply_bytes_max: 10 };
+    const DESCRIPTION: Description = Description {
+        service: "a.B",
+        method: "C",
+        path: "/a.B/C",
+        access: Access::Anybody,
+        message_bytes_max: 10,
+        malformed: Code::Internal,
+        rest_prefix: "",
+        bindings: &[],
+    };
+
+    /// Calls `method`, with an empty message.
+    async fn call<Fut>(
+        admission: Everybody,
+        method: impl Fn(Call, HealthzRequest) -> Fut + Send + Sync + 'static,
+    ) -> Result<Box<dyn Reply>, Status>
+    where
+        Fut: Future<Output = Result<HealthzResponse, Error>> + Send + 'static,
+    {
+        let gate = Gate { admission: Arc::new(admission), reply_bytes_max: 10 };
         let (parts, ()) = Request::new(()).into_parts();
         let head = Head::read(parts, Encoding::Rest).unwrap();
         let input = Input {
@@ -361,7 +373,34 @@ mod tests {
             path: Vec::new(),
             query: Vec::new(),
         };
-        let status = rpc.call(&gate, &head, Ok(input)).await.err().unwrap();
+        Rpc::new(DESCRIPTION, method).call(&gate, &head, Ok(input)).await
+    }
+
+    #[tokio::test]
+    async fn a_panic_costs_its_own_call_only() {
+        let status = call(Everybody::default(), async |_, _| panic!("a mistake")).await.err().unwrap();
         assert_eq!((status.code, &*status.message), (Code::Internal, "An internal error occurred (RECOVER)"));
+    }
+
+    #[tokio::test]
+    async fn what_admission_holds_is_held_until_the_method_has_ended() {
+        let held = Arc::new(());
+        for is_good in [true, false] {
+            let seen = held.clone();
+            let method = move |call: Call, _| {
+                let seen = seen.clone();
+                drop(call);
+                async move {
+                    tokio::task::yield_now().await;
+                    // In the test, in the method and its future, in the admission, and in the hold.
+                    assert_eq!(Arc::strong_count(&seen), 5);
+                    if is_good { Ok(HealthzResponse::default()) } else { Err(Refusal::TokenInvalid.into()) }
+                }
+            };
+            let outcome = call(Everybody { held: held.clone() }, method).await;
+            assert_eq!(outcome.is_ok(), is_good);
+            assert_eq!(outcome.err().map(|status| status.code), (!is_good).then_some(Code::Unauthenticated));
+            assert_eq!(Arc::strong_count(&held), 1);
+        }
     }
 }

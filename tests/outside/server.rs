@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Read},
     net::SocketAddr,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ChildStderr, Command, ExitStatus, Stdio},
 };
 
 use tempfile::TempDir;
@@ -111,7 +111,11 @@ impl Server {
 
     /// Runs `command` until it listens.
     pub fn run(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        Self::of(command.stdout(Stdio::piped()).spawn().unwrap())
+    }
+
+    /// Waits until `child`, whose stdout is a pipe, listens.
+    pub fn of(mut child: Child) -> Self {
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let mut greeting = String::new();
         lines.read_line(&mut greeting).unwrap();
@@ -150,10 +154,15 @@ impl Server {
         self.child.wait().unwrap()
     }
 
+    /// What it writes to stderr; once, for commands with a pipe there.
+    pub fn stderr_pipe(&mut self) -> ChildStderr {
+        self.child.stderr.take().unwrap()
+    }
+
     /// All that it wrote to stderr; for commands with a pipe there. Waits for its end.
     pub fn stderr(&mut self) -> String {
         let mut text = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+        self.stderr_pipe().read_to_string(&mut text).unwrap();
         text
     }
 }

@@ -1,0 +1,197 @@
+//! A server: started from its settings, reloaded with others, drained in the end.
+
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
+
+use identity::Directory;
+use storage::{MemoryStore, Store};
+use storage_sqlite::SqliteStore;
+use tokio::{
+    net::TcpListener,
+    sync::{Mutex, watch},
+};
+
+use super::{
+    ServeError,
+    directory::{self, DevelopmentAccess},
+    greeting::greeting,
+    organizations,
+};
+use crate::{
+    api::{self, Gatekeeper, Realm},
+    config::{Config, Storage},
+    front::{self, Front, Gate, Health},
+};
+
+/// How long a peer may take for the first bytes of a connection, and for the head of a request.
+const HEAD_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// How long a reload waits for the calls under way, with all others behind it. They take milliseconds, unless the disk
+/// hangs; then it is better that reads go on.
+const CALLS_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// A running server. Dropped, it takes no more connections, and those that there are end when they are done.
+pub struct Server {
+    address: SocketAddr,
+    store: Arc<dyn Store>,
+    gatekeeper: Arc<Gatekeeper>,
+    /// As they are in force.
+    config: watch::Sender<Config>,
+    fronts: watch::Sender<Arc<Front>>,
+    draining: watch::Sender<bool>,
+    /// Turns true when everything in flight was finished.
+    finished: watch::Receiver<bool>,
+    /// Reloads come one after the other.
+    reloading: Mutex<()>,
+    development: Option<DevelopmentAccess>,
+}
+
+impl Server {
+    /// Opens store and directory, brings the store to the directory, and listens.
+    ///
+    /// # Errors
+    /// Whatever keeps it from starting.
+    pub async fn start(config: Config) -> Result<Self, ServeError> {
+        let store: Arc<dyn Store> = match &config.storage {
+            Storage::Memory => Arc::new(MemoryStore::new()),
+            Storage::Sqlite(path) => Arc::new(SqliteStore::open(path)?),
+        };
+        let (directory, development) = directory::open(&config)?;
+        organizations::apply(organizations::changes(&directory, &*store).await?, &*store).await?;
+        warn_of(&directory);
+        let realm = Realm { directory: directory.into(), trusted_proxies: config.trusted_proxies.clone() };
+        let gatekeeper = Arc::new(Gatekeeper::new(realm, store.clone()));
+        let draining = watch::Sender::new(false);
+        let fronts = watch::Sender::new(front(&config, &store, &gatekeeper, draining.subscribe())?);
+
+        let listen = |error| ServeError::Listen { address: config.listen, error };
+        let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let serving = front::serve(listener, fronts.subscribe(), HEAD_WAIT_MAX, draining.subscribe());
+        let (finish, finished) = watch::channel(false);
+        tokio::spawn(async move {
+            serving.await;
+            finish.send_replace(true);
+        });
+        let (config, reloading) = (watch::Sender::new(config), Mutex::new(()));
+        Ok(Self { address, store, gatekeeper, config, fronts, draining, finished, reloading, development })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What to tell whoever started it: where it listens, and lines to paste.
+    pub fn greeting(&self) -> String {
+        greeting(self.address, &self.config.borrow(), self.development.as_ref())
+    }
+
+    /// Reads the directory again, and goes over to it and to the settings in `config`: all is checked first, and then
+    /// replaced at a moment without calls ([`Gatekeeper::pause`]). Returns the names of settings that stay as they are
+    /// until a restart.
+    ///
+    /// Drive it to its end: the organizations of a reload that was dropped may be in the store in part.
+    ///
+    /// # Errors
+    /// Whatever is wrong; settings and directory stay as they were. After [`ServeError::Store`] some of the new
+    /// organizations may be in the store.
+    pub async fn reload(&self, mut config: Config) -> Result<Vec<&'static str>, ServeError> {
+        let _one = self.reloading.lock().await;
+        let kept = config.keep_fixed(&self.config.borrow());
+        let front = front(&config, &self.store, &self.gatekeeper, self.draining.subscribe())?;
+        let directory = match directory::file(&config) {
+            None => self.gatekeeper.realm().await.directory,
+            Some(path) => {
+                // A large one takes its time, which is not that of requests.
+                let read = tokio::task::spawn_blocking(move || directory::read(&path));
+                read.await.map_err(|error| ServeError::Other(error.into()))??.into()
+            }
+        };
+        let changes = organizations::changes(&directory, &*self.store).await?;
+        {
+            let paused = tokio::time::timeout(CALLS_WAIT_MAX, self.gatekeeper.pause()).await;
+            let mut realm = paused.map_err(|_| ServeError::Busy(CALLS_WAIT_MAX))?;
+            organizations::apply(changes, &*self.store).await?;
+            *realm = Realm { directory: directory.clone(), trusted_proxies: config.trusted_proxies.clone() };
+        }
+        warn_of(&directory);
+        self.fronts.send_replace(front);
+        self.config.send_replace(config);
+        Ok(kept)
+    }
+
+    /// Takes no more connections, and gives what is in flight the time that the settings grant. Returns whether
+    /// everything was finished.
+    pub async fn drain(&self) -> bool {
+        self.draining.send_replace(true);
+        let wait_max = self.config.borrow().drain;
+        let mut finished = self.finished.clone();
+        let all = finished.wait_for(|finished| *finished);
+        tokio::time::timeout(wait_max, all).await.is_ok_and(|finished| finished.is_ok())
+    }
+}
+
+fn warn_of(directory: &Directory) {
+    for warning in directory.warnings() {
+        tracing::warn!("{warning}");
+    }
+}
+
+/// A front door with the limits of `config`.
+fn front(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    gatekeeper: &Arc<Gatekeeper>,
+    draining: watch::Receiver<bool>,
+) -> Result<Arc<Front>, ServeError> {
+    let mut rpcs = api::rpcs(store);
+    let services: BTreeSet<&str> = rpcs.iter().map(|rpc| rpc.service).collect();
+    if let Some(unknown) =
+        config.message_bytes_max.keys().find(|service| !services.contains(service.as_str()))
+    {
+        let known = services.into_iter().collect::<Vec<_>>().join(", ");
+        return Err(ServeError::Service(unknown.clone(), known));
+    }
+    let health = {
+        let store = store.clone();
+        Health::new(services.into_iter().map(str::to_owned), move || store.is_healthy(), draining)
+    };
+    for rpc in &mut rpcs {
+        if let Some(&bytes_max) = config.message_bytes_max.get(rpc.service) {
+            rpc.limit_messages(bytes_max);
+        }
+    }
+    let gate = Gate { admission: gatekeeper.clone(), reply_bytes_max: config.reply_bytes_max };
+    let process = getrandom::u64().map_err(|error| ServeError::Other(error.to_string().into()))?;
+    Ok(Arc::new(Front::new(rpcs, gate, api::DESCRIPTORS, health, process).map_err(ServeError::Other)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+    use crate::{
+        config::Flags,
+        front::{Access, Admission, Encoding, Head},
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reload_gives_up_on_calls_that_do_not_end_and_lets_the_others_go_on() {
+        let flags = Flags {
+            listen: Some("127.0.0.1:0".to_owned()),
+            storage: Some("memory:".to_owned()),
+            ..Flags::default()
+        };
+        let config = Config::load(flags).unwrap();
+        let server = Server::start(config.clone()).await.unwrap();
+        let token = &server.development.as_ref().unwrap().token;
+        let request = Request::builder().header("authorization", format!("Bearer {token}")).body(()).unwrap();
+        let head = Head::read(request.into_parts().0, Encoding::Rest).unwrap();
+        let call = server.gatekeeper.admit(Access::Authenticated, &head).await.unwrap();
+        assert!(matches!(server.reload(config.clone()).await, Err(ServeError::Busy(_))));
+        server.gatekeeper.admit(Access::Authenticated, &head).await.unwrap();
+        drop(call);
+        server.reload(config).await.unwrap();
+    }
+}
