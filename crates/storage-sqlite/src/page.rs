@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use domain::{Entry, Key, Page, Query, Timestamp};
-use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, named_params, types::Value};
 
 use crate::schema::conversion;
 
@@ -58,9 +58,11 @@ fn filtered(connection: &Connection, organization: i64, query: &Query) -> rusqli
     let prefix = query.filters.iter().map(|filter| filter.prefix()).max_by_key(|prefix| prefix.len());
     let prefix = prefix.unwrap_or_default();
     let mut statement = connection.prepare_cached(
-        "SELECT key FROM metadata WHERE organization = ?1 AND key >= ?2 AND (?3 IS NULL OR key < ?3) ORDER BY key",
+        "SELECT key FROM metadata WHERE organization = ?1 AND key >= ?2 AND key < ?3 ORDER BY key",
     )?;
-    let mut rows = statement.query((organization, prefix, after_all_with(prefix)))?;
+    // To SQLite, a blob is above every text.
+    let end = after_all_with(prefix).map_or(Value::Blob(Vec::new()), Value::Text);
+    let mut rows = statement.query((organization, prefix, end))?;
     let limit = query.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let mut page = Page::default();
     while let Some(row) = rows.next()? {
@@ -103,7 +105,15 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    };
+
+    use domain::{Comparison, KeyFilter};
+
     use super::*;
+    use crate::{schema, tuning::Mistake};
 
     #[test]
     fn the_end_of_a_prefix() {
@@ -122,5 +132,69 @@ mod tests {
                 assert!(end.as_str() > prefix && *end > *format!("{prefix}\u{10FFFF}"));
             }
         }
+    }
+
+    #[test]
+    fn a_page_costs_what_is_on_it_however_many_entries_there_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection = schema::open(&folder.path().join("store.db"), Mistake::None).unwrap();
+        let [small, large] = [1_000, 100_000];
+        for entries in [small, large] {
+            insert(&mut connection, entries);
+        }
+        let prefixed = |text| vec![KeyFilter::new(text, Comparison::StartsWith)];
+        for (filters, offset, total_of_large) in [
+            (vec![], 0, large),
+            (vec![], 500, large),
+            // As many match in both: keys are numbered from 0.
+            (prefixed("key-0000"), 0, 100),
+        ] {
+            let query = Query { filters, offset, limit: Some(100) };
+            let (page, steps) = counted(&mut connection, small, &query);
+            let (page_of_large, steps_of_large) = counted(&mut connection, large, &query);
+            assert_eq!((page.entries.len(), page_of_large.total), (100, total_of_large), "{query:?}");
+            assert_eq!(page.entries, page_of_large.entries, "{query:?}");
+            assert_eq!(steps, steps_of_large, "{query:?}");
+            // An entry takes some: the counter counts.
+            assert!(steps > 100, "{query:?}: {steps}");
+        }
+        // What matches is counted, from the index.
+        let query = Query { filters: prefixed("key-"), offset: 0, limit: Some(100) };
+        let [(_, steps), (_, steps_of_large)] =
+            [small, large].map(|entries| counted(&mut connection, entries, &query));
+        assert!(steps_of_large > steps + (large - small), "{steps} {steps_of_large}");
+    }
+
+    /// An organization whose number is how many entries it has.
+    fn insert(connection: &mut Connection, entries: u64) {
+        let transaction = connection.transaction().unwrap();
+        transaction
+            .execute("INSERT INTO organization VALUES (?1, 'id-' || ?1, '', 1, 0, 1, 0, 1, 0, ?1)", [entries])
+            .unwrap();
+        let inserted = transaction
+            .execute(
+                "WITH RECURSIVE count (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM count WHERE n + 1 < ?1) \
+                 INSERT INTO metadata SELECT ?1, format('key-%06d', n), x'00', NULL, 1, 0, 0 FROM count",
+                [entries],
+            )
+            .unwrap();
+        assert_eq!(inserted as u64, entries);
+        transaction.commit().unwrap();
+    }
+
+    /// A page, and how many steps of SQLite's machine it took.
+    fn counted(connection: &mut Connection, organization: u64, query: &Query) -> (Page, u64) {
+        // Statements are prepared when they are first run, which takes steps too.
+        list(connection, organization as i64, query).unwrap();
+        let steps = Arc::new(AtomicU64::new(0));
+        let counter = steps.clone();
+        let count = move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+            false
+        };
+        connection.progress_handler(1, Some(count)).unwrap();
+        let page = list(connection, organization as i64, query).unwrap();
+        connection.progress_handler(0, None::<fn() -> bool>).unwrap();
+        (page, steps.load(Ordering::Relaxed))
     }
 }

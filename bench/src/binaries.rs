@@ -1,0 +1,113 @@
+//! The servers that are measured: how they are built, and what they are given.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::{Error, call::Protocol, directory};
+
+/// The bare servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bare {
+    Echo,
+    Axum,
+    Tonic,
+}
+
+impl Bare {
+    /// As the tables, and its command line, name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Echo => "echo",
+            Self::Axum => "axum",
+            Self::Tonic => "tonic",
+        }
+    }
+}
+
+/// Where the programs are.
+pub struct Binaries {
+    folder: PathBuf,
+}
+
+impl Binaries {
+    /// The programs of a profile; built first, unless `skip_build`.
+    pub fn of(profile: &str, skip_build: bool) -> Result<Self, Error> {
+        if !skip_build {
+            let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+            let built = Command::new(cargo)
+                .args(["build", "--profile", profile, "-p", "metagate", "-p", "metagate-bench"])
+                .args(["--bin", "metagate", "--bin", "baseline", "--bin", "counted"])
+                .status()?;
+            if !built.success() {
+                return Err(format!("cargo build --profile {profile}: {built}").into());
+            }
+        }
+        // This program stands in the folder of its own profile, beside those of the others.
+        let own = env::current_exe()?;
+        let target = own.parent().and_then(Path::parent).ok_or("this program is in no target folder")?;
+        let folder = target.join(if profile == "dev" { "debug" } else { profile });
+        for name in ["metagate", "baseline", "counted"] {
+            if !folder.join(name).is_file() {
+                return Err(format!("there is no {}; build it first", folder.join(name).display()).into());
+            }
+        }
+        Ok(Self { folder })
+    }
+
+    /// metagate as it comes, on a free port, with a directory that is written to `folder`.
+    pub fn metagate(&self, folder: &Path, storage: &str) -> Result<Command, Error> {
+        let mut command = self.program("metagate");
+        command.arg("serve");
+        settings(&mut command, folder, storage)?;
+        Ok(command)
+    }
+
+    /// The same, with a counter of its sync calls.
+    pub fn counted(&self, folder: &Path, storage: &str) -> Result<(Command, Counter), Error> {
+        let counter = Counter(folder.join("syncs"));
+        let mut command = self.program("counted");
+        command.arg(&counter.0);
+        settings(&mut command, folder, storage)?;
+        Ok((command, counter))
+    }
+
+    /// A bare server.
+    pub fn bare(&self, bare: Bare, protocol: Protocol) -> Command {
+        let mut command = self.program("baseline");
+        command.arg(bare.name()).arg(match protocol {
+            Protocol::Http1 => "http1",
+            Protocol::Http2 => "http2",
+        });
+        command
+    }
+
+    /// A program of ours, without settings from the environment.
+    fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(self.folder.join(name));
+        for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("METAGATE_")) {
+            command.env_remove(name);
+        }
+        command
+    }
+}
+
+fn settings(command: &mut Command, folder: &Path, storage: &str) -> Result<(), Error> {
+    let directory = folder.join("directory.toml");
+    directory::write(&directory)?;
+    command.args(["--listen", "127.0.0.1:0", "--storage", storage, "--directory"]).arg(directory);
+    Ok(())
+}
+
+/// Where a server counts its sync calls.
+pub struct Counter(PathBuf);
+
+impl Counter {
+    /// How many there were so far.
+    pub fn read(&self) -> Result<u64, Error> {
+        let bytes = fs::read(&self.0)?;
+        Ok(u64::from_le_bytes(bytes.as_slice().try_into()?))
+    }
+}

@@ -1,0 +1,333 @@
+//! The calls that are measured: what is sent in each encoding, and how an answer is known to be right.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::Full;
+use metagate::api::generated::zitadel::{
+    management::v1::{GetOrgMetadataRequest, ListOrgMetadataRequest, SetOrgMetadataRequest},
+    v1::ListQuery,
+};
+use prost::Message;
+
+use crate::{Error, directory};
+
+/// How many keys there are.
+pub const KEYS: usize = 1_000;
+
+/// How many items a list asks for.
+pub const PAGE: u32 = 100;
+
+/// How many bytes the requests of a case may have together; there are as many different ones as fit, up to [`KEYS`].
+const PREPARED_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// How many bytes of an answer's end are kept: enough for the trailers of gRPC-Web, in base64 too.
+pub const TAIL_BYTES: usize = 160;
+
+/// The version of HTTP that a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// How a call is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    Rest,
+    ConnectJson,
+    ConnectProto,
+    Grpc,
+    GrpcWeb,
+    GrpcWebText,
+}
+
+impl Encoding {
+    /// As the tables name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rest => "REST",
+            Self::ConnectJson => "Connect JSON",
+            Self::ConnectProto => "Connect proto",
+            Self::Grpc => "gRPC",
+            Self::GrpcWeb => "gRPC-Web",
+            Self::GrpcWebText => "gRPC-Web text",
+        }
+    }
+
+    /// What it is spoken over.
+    pub fn protocol(self) -> Protocol {
+        if self == Self::Grpc { Protocol::Http2 } else { Protocol::Http1 }
+    }
+
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::Rest | Self::ConnectJson => "application/json",
+            Self::ConnectProto => "application/proto",
+            Self::Grpc => "application/grpc",
+            Self::GrpcWeb => "application/grpc-web+proto",
+            Self::GrpcWebText => "application/grpc-web-text+proto",
+        }
+    }
+}
+
+/// What is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    Set,
+    Get,
+    List,
+}
+
+impl Operation {
+    /// All, in the order of the tables.
+    pub const ALL: [Self; 3] = [Self::Set, Self::Get, Self::List];
+
+    /// The bytes of values that one call moves.
+    pub fn value_bytes(self, value_bytes: usize) -> usize {
+        if self == Self::List { value_bytes * PAGE as usize } else { value_bytes }
+    }
+}
+
+/// Requests that are ready to be sent, and what their answers must be.
+pub struct Calls {
+    pub protocol: Protocol,
+    pub requests: Vec<Request<Full<Bytes>>>,
+    ending: Ending,
+    answer_bytes_min: usize,
+}
+
+/// Where an answer says that all went well.
+#[derive(Clone, Copy)]
+enum Ending {
+    /// In the HTTP status alone.
+    Http,
+    /// In HTTP trailers.
+    Trailers,
+    /// At the end of the body.
+    Body,
+    /// At the end of the body, in base64.
+    Text,
+}
+
+/// An answer, as far as it is looked at.
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body_bytes: usize,
+    /// The last [`TAIL_BYTES`] of the body.
+    pub tail: Vec<u8>,
+    pub trailers: HeaderMap,
+}
+
+impl Calls {
+    /// The same operation on one key after the other, by one caller after the other.
+    pub fn new(encoding: Encoding, operation: Operation, value_bytes: usize) -> Result<Self, Error> {
+        let different = match operation {
+            Operation::Set => (PREPARED_BYTES_MAX / value_bytes).min(KEYS),
+            Operation::Get | Operation::List => KEYS,
+        };
+        Self::prepare(encoding, operation, value_bytes, different)
+    }
+
+    /// Sets every key.
+    pub fn fill(encoding: Encoding, value_bytes: usize) -> Result<Self, Error> {
+        Self::prepare(encoding, Operation::Set, value_bytes, KEYS)
+    }
+
+    fn prepare(
+        encoding: Encoding,
+        operation: Operation,
+        value_bytes: usize,
+        different: usize,
+    ) -> Result<Self, Error> {
+        let value = value(value_bytes);
+        let requests = (0..different)
+            .map(|index| request(encoding, operation, index, &value))
+            .collect::<Result<_, Error>>()?;
+        let ending = match encoding {
+            Encoding::Rest | Encoding::ConnectJson | Encoding::ConnectProto => Ending::Http,
+            Encoding::Grpc => Ending::Trailers,
+            Encoding::GrpcWeb => Ending::Body,
+            Encoding::GrpcWebText => Ending::Text,
+        };
+        let answer_bytes_min =
+            if operation == Operation::Set { 1 } else { operation.value_bytes(value_bytes) };
+        Ok(Self { protocol: encoding.protocol(), requests, ending, answer_bytes_min })
+    }
+
+    /// A body that comes back as it is.
+    pub fn echo(protocol: Protocol, value_bytes: usize) -> Result<Self, Error> {
+        let body = value(value_bytes);
+        let request = Request::post(uri(protocol, "/")).header("host", HOST).body(Full::new(body))?;
+        Ok(Self { protocol, requests: vec![request], ending: Ending::Http, answer_bytes_min: value_bytes })
+    }
+
+    /// Whether an answer is a success, and whole.
+    pub fn check(&self, answer: &Answer) -> Result<(), Error> {
+        let tail = match self.ending {
+            Ending::Text => decoded(&answer.tail),
+            Ending::Http | Ending::Trailers | Ending::Body => answer.tail.clone(),
+        };
+        let succeeded = match self.ending {
+            Ending::Http => true,
+            Ending::Trailers => answer.trailers.get("grpc-status").is_some_and(|status| status == "0"),
+            Ending::Body | Ending::Text => {
+                let text: Vec<u8> = tail.iter().copied().filter(|&byte| byte != b' ').collect();
+                text.windows(GRPC_OK.len()).any(|window| window == GRPC_OK)
+            }
+        };
+        if answer.status == StatusCode::OK && succeeded && answer.body_bytes >= self.answer_bytes_min {
+            return Ok(());
+        }
+        let Answer { status, headers, body_bytes, trailers, .. } = answer;
+        let tail = String::from_utf8_lossy(&tail);
+        Err(format!(
+            "a call failed: {status}, {body_bytes} bytes that end in {tail:?}; headers {headers:?}, trailers {trailers:?}"
+        )
+        .into())
+    }
+}
+
+const GRPC_OK: &[u8] = b"grpc-status:0\r\n";
+
+/// The server's name for itself; it answers to any.
+const HOST: &str = "localhost";
+
+const SERVICE: &str = "/zitadel.management.v1.ManagementService";
+
+fn request(
+    encoding: Encoding,
+    operation: Operation,
+    index: usize,
+    value: &Bytes,
+) -> Result<Request<Full<Bytes>>, Error> {
+    let key = format!("key-{index:04}");
+    let (http_method, path) = match (encoding, operation) {
+        (Encoding::Rest, Operation::Set) => (Method::POST, format!("/management/v1/metadata/{key}")),
+        (Encoding::Rest, Operation::Get) => (Method::GET, format!("/management/v1/metadata/{key}")),
+        (Encoding::Rest, Operation::List) => (Method::POST, "/management/v1/metadata/_search".to_owned()),
+        (_, Operation::Set) => (Method::POST, format!("{SERVICE}/SetOrgMetadata")),
+        (_, Operation::Get) => (Method::POST, format!("{SERVICE}/GetOrgMetadata")),
+        (_, Operation::List) => (Method::POST, format!("{SERVICE}/ListOrgMetadata")),
+    };
+    let body = match encoding {
+        Encoding::Rest if operation == Operation::Get => Bytes::new(),
+        Encoding::Rest | Encoding::ConnectJson => json(operation, &key, value),
+        Encoding::ConnectProto => message(operation, key, value),
+        Encoding::Grpc | Encoding::GrpcWeb => envelope(&message(operation, key, value))?,
+        Encoding::GrpcWebText => STANDARD.encode(envelope(&message(operation, key, value))?).into(),
+    };
+    let mut request = Request::builder()
+        .method(http_method)
+        .uri(uri(encoding.protocol(), &path))
+        .header("authorization", format!("Bearer {}", directory::token(index)));
+    if !body.is_empty() {
+        request = request.header("content-type", encoding.content_type());
+    }
+    match encoding {
+        Encoding::Grpc => request = request.header("te", "trailers"),
+        _ => request = request.header("host", HOST),
+    }
+    if matches!(encoding, Encoding::GrpcWebText) {
+        request = request.header("accept", encoding.content_type());
+    }
+    Ok(request.body(Full::new(body))?)
+}
+
+/// HTTP/1.1 has the host in a header, HTTP/2 in the URI.
+fn uri(protocol: Protocol, path: &str) -> String {
+    match protocol {
+        Protocol::Http1 => path.to_owned(),
+        Protocol::Http2 => format!("http://{HOST}{path}"),
+    }
+}
+
+fn json(operation: Operation, key: &str, value: &[u8]) -> Bytes {
+    match operation {
+        Operation::Set => format!(r#"{{"key":"{key}","value":"{}"}}"#, STANDARD.encode(value)),
+        Operation::Get => format!(r#"{{"key":"{key}"}}"#),
+        Operation::List => format!(r#"{{"query":{{"limit":{PAGE}}}}}"#),
+    }
+    .into()
+}
+
+fn message(operation: Operation, key: String, value: &Bytes) -> Bytes {
+    match operation {
+        Operation::Set => SetOrgMetadataRequest { key, value: value.clone() }.encode_to_vec(),
+        Operation::Get => GetOrgMetadataRequest { key }.encode_to_vec(),
+        Operation::List => {
+            let query = ListQuery { limit: PAGE, ..Default::default() };
+            ListOrgMetadataRequest { query: Some(query), queries: Vec::new() }.encode_to_vec()
+        }
+    }
+    .into()
+}
+
+/// gRPC's envelope: not compressed, length, message.
+fn envelope(message: &[u8]) -> Result<Bytes, Error> {
+    let mut envelope = BytesMut::with_capacity(5 + message.len());
+    envelope.put_u8(0);
+    envelope.put_u32(message.len().try_into()?);
+    envelope.extend_from_slice(message);
+    Ok(envelope.freeze())
+}
+
+/// Bytes that look like nothing in particular, the same in each run (xorshift).
+fn value(bytes: usize) -> Bytes {
+    let mut state: u32 = 2_463_534_242;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state.to_le_bytes()[0]
+    };
+    std::iter::repeat_with(next).take(bytes).collect()
+}
+
+/// The end of a text in base64 that may be padded at every chunk: each four characters stand for themselves.
+fn decoded(tail: &[u8]) -> Vec<u8> {
+    tail.rchunks_exact(4).rev().flat_map(|four| STANDARD.decode(four).unwrap_or_default()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(tail: &[u8], grpc_status: Option<&'static str>) -> Answer {
+        let mut trailers = HeaderMap::new();
+        if let Some(status) = grpc_status {
+            trailers.insert("grpc-status", status.parse().unwrap());
+        }
+        let (status, headers) = (StatusCode::OK, HeaderMap::new());
+        Answer { status, headers, body_bytes: 1_000, tail: tail.to_vec(), trailers }
+    }
+
+    #[test]
+    fn only_a_success_in_the_place_of_its_encoding_counts() {
+        let padded = format!("{}{}", STANDARD.encode(b"a"), STANDARD.encode(b"grpc-status: 0\r\n"));
+        for (encoding, answer, want) in [
+            (Encoding::Rest, answer(b"{}", None), true),
+            (Encoding::Grpc, answer(b"", Some("0")), true),
+            (Encoding::Grpc, answer(b"", Some("5")), false),
+            (Encoding::Grpc, answer(b"grpc-status:0\r\n", None), false),
+            (Encoding::GrpcWeb, answer(b"..grpc-status: 0\r\n", None), true),
+            (Encoding::GrpcWeb, answer(b"..grpc-status:13\r\n", None), false),
+            (Encoding::GrpcWeb, answer(b"", Some("0")), false),
+            (Encoding::GrpcWebText, answer(padded.as_bytes(), None), true),
+            (Encoding::GrpcWebText, answer(b"grpc-status:0\r\n", None), false),
+        ] {
+            let calls = Calls::new(encoding, Operation::Set, 10).unwrap();
+            let tail = String::from_utf8_lossy(&answer.tail);
+            assert_eq!(calls.check(&answer).is_ok(), want, "{encoding:?} {tail:?} {:?}", answer.trailers);
+        }
+    }
+
+    #[test]
+    fn a_refusal_or_half_an_answer_is_a_failure() {
+        let calls = Calls::new(Encoding::Rest, Operation::Get, 1_000).unwrap();
+        assert!(calls.check(&answer(b"", None)).is_ok());
+        assert!(calls.check(&Answer { body_bytes: 999, ..answer(b"", None) }).is_err());
+        assert!(calls.check(&Answer { status: StatusCode::NOT_FOUND, ..answer(b"", None) }).is_err());
+    }
+}

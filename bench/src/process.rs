@@ -1,0 +1,101 @@
+//! A server process: its start, its CPU time, its memory, its end.
+
+use std::{
+    fs,
+    io::{self, BufRead, BufReader, Write},
+    net::SocketAddr,
+    process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    time::{ClockId, clock_gettime},
+    unistd::Pid,
+};
+
+use crate::Error;
+
+/// A running server; killed when it is dropped.
+pub struct Server {
+    child: Child,
+    pid: Pid,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl Server {
+    /// Runs `command` until it says on stdout where it listens. Its log goes into a pipe, which is read and forgotten.
+    pub fn start(mut command: Command) -> Result<Self, Error> {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("cannot start {}: {error}", command.get_program().display()))?;
+        let pid = Pid::from_raw(child.id().try_into()?);
+        let log = child.stderr.take();
+        let said = child.stdout.take();
+        thread::spawn(move || log.map(|mut log| io::copy(&mut log, &mut io::sink())));
+        let mut greeting = String::new();
+        if let Some(said) = said {
+            let mut said = BufReader::new(said);
+            said.read_line(&mut greeting)?;
+            // Somebody must hold the other end as long as the server may write.
+            thread::spawn(move || io::copy(&mut said, &mut io::sink()));
+        }
+        let address = greeting.trim_end().rsplit("http://").next().and_then(|address| address.parse().ok());
+        let Some(address) = address else {
+            child.kill()?;
+            child.wait()?;
+            return Err(format!("{} does not start: {greeting:?}", command.get_program().display()).into());
+        };
+        Ok(Self { child, pid, address })
+    }
+
+    /// The CPU time that it has used so far, in user and kernel, of all its threads.
+    pub fn cpu(&self) -> Result<Duration, Error> {
+        Ok(clock_gettime(ClockId::pid_cpu_clock_id(self.pid)?)?.into())
+    }
+
+    /// Forgets the peak of its memory so far.
+    pub fn reset_peak(&self) -> Result<(), Error> {
+        let mut file = fs::OpenOptions::new().write(true).open(format!("/proc/{}/clear_refs", self.pid))?;
+        // 5: the peak of the resident set (proc(5)).
+        Ok(file.write_all(b"5")?)
+    }
+
+    /// The most memory that was resident since [`Server::reset_peak`], in bytes.
+    pub fn peak_bytes(&self) -> Result<u64, Error> {
+        self.status("VmHWM:")
+    }
+
+    /// The memory that is resident now, in bytes.
+    pub fn resident_bytes(&self) -> Result<u64, Error> {
+        self.status("VmRSS:")
+    }
+
+    /// A figure of /proc/PID/status, where they are in KiB.
+    fn status(&self, name: &str) -> Result<u64, Error> {
+        let text = fs::read_to_string(format!("/proc/{}/status", self.pid))?;
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        let number = line.and_then(|line| line.trim().strip_suffix(" kB")).map(str::parse::<u64>);
+        Ok(number.ok_or_else(|| format!("no {name} in /proc/{}/status", self.pid))?? * 1024)
+    }
+
+    /// Asks it to end in order, and waits until it has.
+    pub fn stop(mut self) -> Result<(), Error> {
+        kill(self.pid, Signal::SIGTERM)?;
+        let status = self.child.wait()?;
+        if status.success() { Ok(()) } else { Err(format!("a server ended with {status}").into()) }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already; then there is nothing left to do.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}

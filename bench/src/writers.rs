@@ -1,0 +1,181 @@
+//! Writers to SQLite, beside the disk and beside the memory store.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use crate::{
+    Error, Extent,
+    binaries::Binaries,
+    call::{Calls, Encoding, Operation},
+    comparison::fill,
+    disk,
+    figures::{Spread, rate},
+    load::Connections,
+    process::Server,
+};
+
+/// How many write at once.
+const WRITERS: [usize; 3] = [1, 16, 64];
+
+const ENCODING: Encoding = Encoding::Grpc;
+
+const VALUE_BYTES: usize = 100;
+
+/// Calls of the first round of a writer: it does not count, and tells how many a longer one may have.
+const WARM_UP_CALLS: usize = 20;
+
+/// What a number of writers achieved.
+pub struct Writers {
+    pub count: usize,
+    /// Blocks a second that are appended to a file and synced, one after the other, by one thread.
+    pub raw: Spread,
+    /// Acknowledged writes a second, on SQLite.
+    pub sqlite: Spread,
+    /// Acknowledged writes a second, on the memory store.
+    pub memory: Spread,
+    /// SQLite's rate to that of the disk, of measurements that followed each other.
+    pub to_raw: Spread,
+    /// SQLite's rate to that of the memory store, of measurements that followed each other.
+    pub to_memory: Spread,
+    /// SQLite's rate to what 64 writers should have, of measurements that followed each other.
+    pub to_target: Spread,
+    pub syncs: Syncs,
+}
+
+/// The server's sync calls, in a run of their own.
+#[derive(Clone, Copy, Debug)]
+pub struct Syncs {
+    pub calls: u64,
+    /// Acknowledged writes.
+    pub writes: u64,
+}
+
+/// How many writes a second 64 writers should have acknowledged: 20 times what the disk can do, or 0.6 times what the
+/// memory store can, where this is less.
+fn target(raw: f64, memory: f64) -> f64 {
+    (20.0 * raw).min(0.6 * memory)
+}
+
+impl Syncs {
+    /// Whether each batch was synced. What it may hold is what is in flight: one write of each writer.
+    pub fn are_enough(self, writers: usize) -> bool {
+        self.calls * writers as u64 >= self.writes
+    }
+
+    /// Whether a sync was shared by 8 writes or more.
+    pub fn are_shared(self) -> bool {
+        self.calls * 8 <= self.writes
+    }
+}
+
+/// Measures all.
+pub async fn run(binaries: &Binaries, folder: &Path, extent: &Extent) -> Result<Vec<Writers>, Error> {
+    let storage = format!("sqlite:{}", folder.join("writers.db").display());
+    let sqlite = Server::start(binaries.metagate(folder, &storage)?)?;
+    let memory = Server::start(binaries.metagate(folder, "memory:")?)?;
+    for server in [&sqlite, &memory] {
+        fill(server, ENCODING, VALUE_BYTES).await?;
+    }
+    let calls = Arc::new(Calls::new(ENCODING, Operation::Set, VALUE_BYTES)?);
+    let mut all = Vec::new();
+    for count in WRITERS {
+        eprintln!("{count} writers");
+        let mut on_sqlite = Load::open(&sqlite, &calls, count, extent.duration).await?;
+        let mut on_memory = Load::open(&memory, &calls, count, extent.duration).await?;
+        let mut rates = Vec::new();
+        for _ in 0..extent.pairs {
+            let raw = disk::append_rate(folder, extent.duration)?;
+            rates.push((raw, on_sqlite.round().await?, on_memory.round().await?));
+        }
+        let to_raw: Vec<_> = rates.iter().map(|(raw, sqlite, _)| (*sqlite, *raw)).collect();
+        let to_memory: Vec<_> = rates.iter().map(|(_, sqlite, memory)| (*sqlite, *memory)).collect();
+        let to_target: Vec<_> =
+            rates.iter().map(|(raw, sqlite, memory)| (*sqlite, target(*raw, *memory))).collect();
+        all.push(Writers {
+            count,
+            raw: Spread::of(rates.iter().map(|rates| rates.0)),
+            sqlite: Spread::of(rates.iter().map(|rates| rates.1)),
+            memory: Spread::of(rates.iter().map(|rates| rates.2)),
+            to_raw: Spread::of_ratios(&to_raw),
+            to_memory: Spread::of_ratios(&to_memory),
+            to_target: Spread::of_ratios(&to_target),
+            syncs: syncs(binaries, folder, &calls, count, extent.duration).await?,
+        });
+    }
+    Ok(all)
+}
+
+/// Writers to a server.
+struct Load<'a> {
+    connections: Connections,
+    calls: &'a Arc<Calls>,
+    /// Calls of a round.
+    count: usize,
+}
+
+impl<'a> Load<'a> {
+    /// Connects, and finds out how many calls a round of `duration` has.
+    async fn open(
+        server: &Server,
+        calls: &'a Arc<Calls>,
+        writers: usize,
+        duration: Duration,
+    ) -> Result<Self, Error> {
+        let mut connections = Connections::open(server.address, calls.protocol, writers).await?;
+        let warm_up = WARM_UP_CALLS * writers;
+        let elapsed = connections.run(calls, warm_up).await?.elapsed;
+        let count = warm_up.max((rate(warm_up, elapsed) * duration.as_secs_f64()) as usize);
+        Ok(Self { connections, calls, count })
+    }
+
+    /// Acknowledged writes a second.
+    async fn round(&mut self) -> Result<f64, Error> {
+        let elapsed = self.connections.run(self.calls, self.count).await?.elapsed;
+        Ok(rate(self.count, elapsed))
+    }
+}
+
+/// Counts the sync calls of a server of its own.
+async fn syncs(
+    binaries: &Binaries,
+    folder: &Path,
+    calls: &Arc<Calls>,
+    writers: usize,
+    duration: Duration,
+) -> Result<Syncs, Error> {
+    let storage = format!("sqlite:{}", folder.join("syncs.db").display());
+    let (server, counter) = binaries.counted(folder, &storage)?;
+    let server = Server::start(server)?;
+    let mut load = Load::open(&server, calls, writers, duration).await?;
+    let before = counter.read()?;
+    load.round().await?;
+    let calls = counter.read()? - before;
+    server.stop()?;
+    Ok(Syncs { calls, writes: load.count as u64 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_smaller_of_the_two_targets_counts() {
+        assert_eq!(target(500.0, 20_000.0), 10_000.0);
+        assert_eq!(target(5_000.0, 20_000.0), 12_000.0);
+    }
+
+    #[test]
+    fn a_sync_for_every_batch_and_many_writes_for_every_sync() {
+        for (calls, writes, writers, are_enough, are_shared) in [
+            (100, 100, 1, true, false),
+            (99, 100, 1, false, false),
+            (100, 6_400, 64, true, true),
+            (99, 6_400, 64, false, true),
+            (800, 6_400, 64, true, true),
+            (801, 6_400, 64, true, false),
+        ] {
+            let syncs = Syncs { calls, writes };
+            assert_eq!(syncs.are_enough(writers), are_enough, "{syncs:?} {writers}");
+            assert_eq!(syncs.are_shared(), are_shared, "{syncs:?}");
+        }
+    }
+}
