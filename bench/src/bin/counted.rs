@@ -12,10 +12,7 @@ use std::{
 };
 
 use clap::Parser;
-use metagate::{
-    config::{Config, Flags},
-    logging, serve,
-};
+use metagate::{config::Flags, serve};
 use sqlite_vfs::{Below, Failure, Handle, Kind, Layer};
 
 #[global_allocator]
@@ -35,10 +32,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let count = Arc::new(Count { file: File::create(cli.count)?, syncs: AtomicU64::new(0) });
     // The store puts its own layer on top of what is the default when it opens.
     sqlite_vfs::register("counted", Arc::new(Counted(count)), true)?;
-    let config = Config::load(cli.flags)?;
-    logging::start(config.log_format, config.log_level);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve::run(config))?;
+    runtime.block_on(serve::run(cli.flags))?;
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -32,6 +33,14 @@ const QUEUE_MAX: usize = 1_024;
 
 /// How many operations share a commit at most: the first must not wait for ever.
 const BATCH_MAX: usize = 256;
+
+/// A batch waits until it has the company that the one before had, up to so many operations: those who were just answered
+/// come again. Where syncs are slow they are there already, and a lone writer waits for nobody.
+const COMPANY_MAX: usize = 8;
+
+/// How often it looks for company, and how long it sleeps between.
+const COMPANY_LOOKS: usize = 10;
+const COMPANY_WAIT: Duration = Duration::from_micros(50);
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -138,13 +147,18 @@ impl Work {
         if let Err(error) = self.watch_log() {
             return self.stop(&failure(error));
         }
+        let mut company = 0;
         while let Some(first) = operations.blocking_recv() {
             let mut batch = vec![first];
-            while batch.len() < BATCH_MAX
-                && let Ok(next) = operations.try_recv()
-            {
-                batch.push(next);
+            take_waiting(&mut operations, &mut batch);
+            for _ in 0..COMPANY_LOOKS {
+                if batch.len() >= company {
+                    break;
+                }
+                thread::sleep(COMPANY_WAIT);
+                take_waiting(&mut operations, &mut batch);
             }
+            company = batch.len().min(COMPANY_MAX);
             if let Err(error) = self.commit(batch).and_then(|()| self.checkpoint()) {
                 return self.stop(&error);
             }
@@ -288,6 +302,15 @@ impl Work {
             }
             Err(error) => Err(failure(error)),
         }
+    }
+}
+
+/// Moves to `batch` what is in the queue.
+fn take_waiting(operations: &mut mpsc::Receiver<Operation>, batch: &mut Vec<Operation>) {
+    while batch.len() < BATCH_MAX
+        && let Ok(next) = operations.try_recv()
+    {
+        batch.push(next);
     }
 }
 
