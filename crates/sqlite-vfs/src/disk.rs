@@ -222,9 +222,8 @@ impl State {
                 opened => opened?,
             };
             for (change, fate) in &cache.0 {
-                if *fate != Fate::Durable {
-                    change.survive(&file, &mut chance)?;
-                }
+                // What is durable stands above what was lost before it.
+                change.survive(&file, || *fate == Fate::Durable || chance.toss())?;
             }
         }
         Ok(())
@@ -232,10 +231,10 @@ impl State {
 }
 
 impl Change {
-    /// Writes those sectors that chance lets pass.
-    fn survive(&self, file: &File, chance: &mut Chance) -> io::Result<()> {
+    /// Writes those sectors that pass.
+    fn survive(&self, file: &File, mut passes: impl FnMut() -> bool) -> io::Result<()> {
         match self {
-            Self::Size(size) if chance.toss() => file.set_len(*size),
+            Self::Size(size) if passes() => file.set_len(*size),
             Self::Size(_) => Ok(()),
             Self::Write { offset, data } => {
                 let mut start = 0;
@@ -243,7 +242,7 @@ impl Change {
                     let at = offset + start as u64;
                     let within = usize::try_from(at % SECTOR_BYTES as u64).unwrap_or_default();
                     let end = (start + SECTOR_BYTES - within).min(data.len());
-                    if chance.toss() {
+                    if passes() {
                         file.write_all_at(&data[start..end], at)?;
                     }
                     start = end;

@@ -2,11 +2,11 @@
 //!
 //! SQLite leaves the last bytes of each page to us (`SQLITE_FCNTL_RESERVE_BYTES`); they are written when a page goes
 //! into the database file, and compared when it is read from there. Pages in the write-ahead log have checksums of
-//! SQLite's own.
+//! SQLite's own, which it compares when it opens the log.
 
 use std::{
     fs::File,
-    io::{self, ErrorKind, Read},
+    io::{self, Read},
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
 };
@@ -14,8 +14,13 @@ use std::{
 use sqlite_vfs::{Below, Failure, Handle, Kind, Layer, RegisterError};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// The name of the VFS that writes and compares checksums. Whoever else writes to a store must open it with this one.
+/// The name of the VFS that writes and compares checksums, for stores that have been opened before. Whoever else writes
+/// to a store must open it with this one.
 pub const VFS: &str = "metagate";
+
+/// The name of the VFS for the first connection to a store: it makes the log durable again, and takes a database without
+/// checksums.
+pub(crate) const OPENING_VFS: &str = "metagate-opening";
 
 /// How many bytes of a page its checksum takes.
 pub(crate) const CHECKSUM_BYTES: usize = 8;
@@ -26,36 +31,138 @@ const RESERVED_AT: usize = 20;
 /// The database's header, at the start of the first page, in bytes.
 const HEADER_BYTES: usize = 100;
 
+/// The largest page, in bytes.
+const PAGE_BYTES_MAX: u64 = 65_536;
+
+/// How much of a file is renewed at once, in bytes: SQLite's own VFS writes less than 128 KiB in one go.
+const RENEWED_BYTES: usize = 64 * 1024;
+
 /// What a database begins with.
 const MAGIC: &[u8] = b"SQLite format 3\0";
 
 /// The smallest page, in bytes: what is shorter is a part of the header.
 pub(crate) const PAGE_BYTES_MIN: u64 = 512;
 
-/// Makes [`VFS`] known to SQLite, on top of what is its default when this is first called.
+/// Makes both known to SQLite, on top of what is its default when this is first called.
 pub(crate) fn register() -> Result<(), &'static RegisterError> {
     static REGISTERED: OnceLock<Result<(), RegisterError>> = OnceLock::new();
-    REGISTERED.get_or_init(|| sqlite_vfs::register(VFS, Arc::new(Checksums), false)).as_ref().copied()
+    REGISTERED
+        .get_or_init(|| {
+            sqlite_vfs::register(VFS, Arc::new(Checksums { is_opening: false }), false)?;
+            sqlite_vfs::register(OPENING_VFS, Arc::new(Checksums { is_opening: true }), false)
+        })
+        .as_ref()
+        .copied()
 }
 
-/// Whether the file is a database without checksums, as the first versions made them.
-pub(crate) fn lacks(file: &mut File) -> io::Result<bool> {
-    let mut header = [0; HEADER_BYTES];
-    match file.read_exact(&mut header) {
-        Ok(()) => Ok(header.starts_with(MAGIC) && header[RESERVED_AT] == 0),
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),
-        Err(error) => Err(error),
+/// What the first page says of checksums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// There is no database yet, or something else, which SQLite will tell.
+    Nothing,
+    /// A database with checksums.
+    Checksums,
+    /// A database without them, as the first versions made it.
+    None,
+    /// Neither is true.
+    Damage,
+}
+
+/// Looks at the database in `file`.
+pub(crate) fn find(file: &File) -> io::Result<Found> {
+    let mut page = Vec::new();
+    file.take(PAGE_BYTES_MAX).read_to_end(&mut page)?;
+    let Some(header) = page.first_chunk::<HEADER_BYTES>().filter(|header| header.starts_with(MAGIC)) else {
+        return Ok(Found::Nothing);
+    };
+    // 1 stands for the largest.
+    let size = match u16::from_be_bytes([header[16], header[17]]) {
+        1 => 65_536,
+        size => usize::from(size),
+    };
+    let reserved = header[RESERVED_AT];
+    page.truncate(size);
+    if let Some(at) = page.get_mut(RESERVED_AT) {
+        *at = CHECKSUM_BYTES as u8;
     }
+    let matches = page.split_last_chunk().is_some_and(|(content, checksum)| *checksum == sum(content, 0));
+    Ok(match (usize::from(reserved), matches) {
+        (CHECKSUM_BYTES, _) => Found::Checksums,
+        (0, false) => Found::None,
+        _ => Found::Damage,
+    })
 }
 
-struct Checksums;
+struct Checksums {
+    is_opening: bool,
+}
 
 impl Layer for Checksums {
     fn open(&self, path: &Path, kind: Kind) -> Result<Box<dyn Handle>, Failure> {
         Ok(match kind {
-            Kind::Database => Box::new(Database { path: path.to_owned(), has_checksums: None }),
+            Kind::Database => {
+                let (has_checksums, renewal) = match self.is_opening {
+                    true => (None, Renewal::DATABASE),
+                    false => (Some(true), Renewal::NOT_NEEDED),
+                };
+                Box::new(Database { path: path.to_owned(), has_checksums, renewal })
+            }
+            Kind::WriteAheadLog if self.is_opening => Box::new(Log(Renewal::LOG)),
             Kind::WriteAheadLog | Kind::Other => Box::new(PassedBy),
         })
+    }
+}
+
+/// Makes the start of a file durable that somebody else may have left behind a failed sync: what is seen of it need not
+/// be on the disk, and no later sync would write it. To go on behind such a hole is to lose what follows at a power cut.
+struct Renewal {
+    bytes_max: u64,
+    is_done: bool,
+}
+
+impl Renewal {
+    /// The log: all of it.
+    const LOG: Self = Self { bytes_max: u64::MAX, is_done: false };
+    /// The database: the first page, which is written before there is a log. What a checkpoint could not sync is in the
+    /// log still.
+    const DATABASE: Self = Self { bytes_max: PAGE_BYTES_MAX, is_done: false };
+    const NOT_NEEDED: Self = Self { bytes_max: 0, is_done: true };
+
+    /// Writes once more what is there, the first time.
+    fn run(&mut self, below: &mut Below<'_>) -> Result<(), Failure> {
+        if std::mem::replace(&mut self.is_done, true) {
+            return Ok(());
+        }
+        let size = below.size()?.min(self.bytes_max);
+        let mut data = vec![0; usize::try_from(size).unwrap_or(usize::MAX).min(RENEWED_BYTES)];
+        let mut offset = 0;
+        while offset < size {
+            let rest = usize::try_from(size - offset).unwrap_or(usize::MAX);
+            data.truncate(rest);
+            below.read(&mut data, offset)?;
+            below.write(&data, offset)?;
+            offset += data.len() as u64;
+        }
+        if size > 0 { below.sync() } else { Ok(()) }
+    }
+}
+
+struct Log(Renewal);
+
+impl Handle for Log {
+    fn size(&mut self, below: &mut Below<'_>) -> Result<u64, Failure> {
+        self.0.run(below)?;
+        below.size()
+    }
+
+    fn read(&mut self, below: &mut Below<'_>, data: &mut [u8], offset: u64) -> Result<(), Failure> {
+        self.0.run(below)?;
+        below.read(data, offset)
+    }
+
+    fn write(&mut self, below: &mut Below<'_>, data: &[u8], offset: u64) -> Result<(), Failure> {
+        self.0.run(below)?;
+        below.write(data, offset)
     }
 }
 
@@ -67,6 +174,7 @@ struct Database {
     path: PathBuf,
     /// `None` until the header was seen.
     has_checksums: Option<bool>,
+    renewal: Renewal,
 }
 
 impl Database {
@@ -94,6 +202,7 @@ impl Database {
 
 impl Handle for Database {
     fn read(&mut self, below: &mut Below<'_>, data: &mut [u8], offset: u64) -> Result<(), Failure> {
+        self.renewal.run(below)?;
         let read = below.read(data, offset);
         if (data.len() as u64) < PAGE_BYTES_MIN || !self.has_checksums(below)? {
             return read;

@@ -3,6 +3,7 @@
 use std::{
     ffi::c_int,
     fs::{DirBuilder, File, OpenOptions, TryLockError},
+    io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
@@ -12,7 +13,7 @@ use rusqlite::{Connection, FileControl, MAIN_DB, OpenFlags, TransactionBehavior}
 
 use crate::{
     OpenError, Row,
-    checksum::{self, CHECKSUM_BYTES, PAGE_BYTES_MIN, VFS},
+    checksum::{self, CHECKSUM_BYTES, Found, OPENING_VFS, PAGE_BYTES_MIN},
     tuning::Mistake,
 };
 
@@ -65,7 +66,12 @@ pub(crate) fn lock(path: &Path) -> Result<File, OpenError> {
         let path = path.to_owned();
         move |error| OpenError::Io { path, error }
     };
+    let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.is_dir()).collect();
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io(folder))?;
+    // Folders, too, must be found again after a power cut.
+    for made in missing {
+        sync(self::folder(made)).map_err(io(made))?;
+    }
     let lock_path = PathBuf::from(format!("{}.lock", path.display()));
     let mut options = OpenOptions::new();
     let file = options
@@ -82,6 +88,11 @@ pub(crate) fn lock(path: &Path) -> Result<File, OpenError> {
     }
 }
 
+/// Makes what was made in a folder durable.
+fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
 /// SQLite's write-ahead log of the database at `path`.
 fn log_path(path: &Path) -> PathBuf {
     PathBuf::from(format!("{}-wal", path.display()))
@@ -91,6 +102,7 @@ fn log_path(path: &Path) -> PathBuf {
 pub(crate) fn open(path: &Path, mistake: Mistake) -> Result<Connection, OpenError> {
     let sqlite = |error| OpenError::sqlite(path, &error);
     let io = |error| OpenError::Io { path: path.to_owned(), error };
+    let damaged = |reason: String| OpenError::Damaged { path: path.to_owned(), reason };
     let refused = |reason: String| OpenError::Sqlite { path: path.to_owned(), reason };
     if rusqlite::version_number() < SQLITE_VERSION_MIN {
         return Err(refused(format!("SQLite {} is too old", rusqlite::version())));
@@ -98,18 +110,20 @@ pub(crate) fn open(path: &Path, mistake: Mistake) -> Result<Connection, OpenErro
     checksum::register().map_err(|error| refused(error.to_string()))?;
     // Made here, so that nobody else can read it.
     let mut options = OpenOptions::new();
-    let mut file =
+    let file =
         options.create(true).truncate(false).read(true).write(true).mode(0o600).open(path).map_err(io)?;
     let size = file.metadata().map_err(io)?.len();
     if (1..PAGE_BYTES_MIN).contains(&size) && !log_path(path).exists() {
         // SQLite would take it for empty.
-        let reason = format!("it ends after {size} bytes");
-        return Err(OpenError::Damaged { path: path.to_owned(), reason });
+        return Err(damaged(format!("it ends after {size} bytes")));
     }
-    let lacks_checksums = checksum::lacks(&mut file).map_err(io)?;
+    let found = checksum::find(&file).map_err(io)?;
+    if found == Found::Damage {
+        return Err(damaged("its first page is not as it was written".to_owned()));
+    }
     drop(file);
     let mut connection =
-        Connection::open_with_flags_and_vfs(path, OpenFlags::default(), VFS).map_err(sqlite)?;
+        Connection::open_with_flags_and_vfs(path, OpenFlags::default(), OPENING_VFS).map_err(sqlite)?;
     let mut reserved = CHECKSUM_BYTES as c_int;
     connection.file_control(Some(MAIN_DB), FileControl::ReserveBytes(&mut reserved)).map_err(sqlite)?;
     let mode: String =
@@ -121,11 +135,11 @@ pub(crate) fn open(path: &Path, mistake: Mistake) -> Result<Connection, OpenErro
     connection.pragma_update(None, "synchronous", synchronous).map_err(sqlite)?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT).map_err(sqlite)?;
     migrate(&mut connection, path)?;
-    if lacks_checksums {
+    if found == Found::None {
         connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)").map_err(sqlite)?;
     }
     // The file itself must be found again after a power cut.
-    File::open(folder(path)).and_then(|folder| folder.sync_all()).map_err(io)?;
+    sync(folder(path)).map_err(io)?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)
 }

@@ -11,7 +11,8 @@ pub struct Tuning {
 
 impl Default for Tuning {
     fn default() -> Self {
-        Self { log_pages_max: 4_096, mistake: Mistake::None }
+        // Below 4,062 the index of the log, which is a file of its own, need not grow.
+        Self { log_pages_max: 4_000, mistake: Mistake::None }
     }
 }
 

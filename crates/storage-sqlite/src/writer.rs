@@ -51,6 +51,17 @@ pub(crate) enum Operation {
     SetState { id: OrganizationId, state: OrganizationState, reply: Reply<Organization> },
 }
 
+impl Operation {
+    /// How to tell who waits that it was not even tried.
+    fn into_answer(self) -> Answer {
+        let untried = StoreError::unavailable("a write that shared the commit has failed");
+        match self {
+            Self::Apply { reply, .. } => finish(Err(untried), reply).1,
+            Self::Create { reply, .. } | Self::SetState { reply, .. } => finish(Err(untried), reply).1,
+        }
+    }
+}
+
 /// The way to the thread that writes.
 pub(crate) struct Writer {
     /// `None` once the store is being closed.
@@ -122,9 +133,9 @@ struct Work {
     organizations: Organizations,
     running: Running,
     commits: Arc<AtomicU64>,
-    /// How long the write-ahead log was after the last commit.
+    /// How long the write-ahead log was after the last commit; 0 if that had nothing to write.
     log_pages: Arc<AtomicUsize>,
-    /// Whether the last batch was refused for want of room.
+    /// Whether writes are refused for want of room.
     is_full: bool,
     tuning: Tuning,
 }
@@ -188,13 +199,13 @@ impl Work {
     fn commit(&mut self, batch: Vec<Operation>) -> Result<(), StoreError> {
         let mut answers: Vec<Answer> = Vec::with_capacity(batch.len());
         let mut changed = HashMap::new();
+        self.log_pages.store(0, Ordering::Relaxed);
         let mut committed = self.transaction(batch, &mut answers, &mut changed);
         if let Err(StoreError::Full(_) | StoreError::Damaged(_)) = committed
             && let Err(error) = self.undo()
         {
             committed = Err(failure(error));
         }
-        let is_full = matches!(committed, Err(StoreError::Full(_)));
         if committed.is_ok() {
             self.commits.fetch_add(1, Ordering::Relaxed);
             self.organizations.extend(changed.into_values());
@@ -202,14 +213,18 @@ impl Work {
         for answer in answers {
             answer(committed.as_ref().err());
         }
-        match (is_full, self.is_full) {
-            (true, false) => {
+        match &committed {
+            Err(StoreError::Full(_)) if !self.is_full => {
+                self.is_full = true;
                 tracing::error!("there is no room to write: writes are refused until there is");
             }
-            (false, true) => tracing::info!("there is room to write again"),
+            // Not every commit has something to write.
+            Ok(()) if self.is_full && self.log_pages.load(Ordering::Relaxed) > 0 => {
+                self.is_full = false;
+                tracing::info!("there is room to write again");
+            }
             _ => {}
         }
-        self.is_full = is_full;
         match committed {
             Err(StoreError::Full(_) | StoreError::Damaged(_)) => Ok(()),
             other => other,
@@ -222,9 +237,16 @@ impl Work {
         answers: &mut Vec<Answer>,
         changed: &mut HashMap<OrganizationId, Row>,
     ) -> Result<(), StoreError> {
-        self.execute("BEGIN IMMEDIATE").map_err(failure)?;
-        for operation in batch {
-            self.perform(operation, answers, changed)?;
+        let mut operations = batch.into_iter();
+        let mut performed = self.execute("BEGIN IMMEDIATE").map_err(failure);
+        while performed.is_ok()
+            && let Some(operation) = operations.next()
+        {
+            performed = self.perform(operation, answers, changed);
+        }
+        if performed.is_err() {
+            answers.extend(operations.map(Operation::into_answer));
+            return performed;
         }
         if self.tuning.mistake == Mistake::AcknowledgesFirst {
             answers.drain(..).for_each(|answer| answer(None));
@@ -284,12 +306,12 @@ impl Work {
         }))
     }
 
-    /// Writes a long log back into the database.
+    /// Writes the log back into the database if it is long, or if that may make room in it.
     ///
     /// # Errors
     /// If what is in the database now is open. The log still has it all.
     fn checkpoint(&self) -> Result<(), StoreError> {
-        if self.log_pages.load(Ordering::Relaxed) < self.tuning.log_pages_max {
+        if self.log_pages.load(Ordering::Relaxed) < self.tuning.log_pages_max && !self.is_full {
             return Ok(());
         }
         match self.connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::PASSIVE) {
@@ -297,7 +319,9 @@ impl Work {
             // The log goes on growing, and the next commit tries again.
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(()),
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
-                tracing::warn!(%error, "cannot write the write-ahead log back; nothing is lost");
+                if !self.is_full {
+                    tracing::warn!(%error, "cannot write the write-ahead log back; nothing is lost");
+                }
                 Ok(())
             }
             Err(error) => Err(failure(error)),

@@ -84,11 +84,15 @@ async fn a_damaged_page_is_an_error_and_never_an_answer() {
         let all = page * PAGE_BYTES..(page + 1) * PAGE_BYTES;
         // One bit anywhere; nothing at all; another page in its place.
         let other = (page + 1) % (sound.len() / PAGE_BYTES) * PAGE_BYTES;
-        let spots = [0, 3, 5, 200, 1_500, 3_000, 4_000, 4_090];
+        let header = if page == 0 { 100 } else { 0 };
+        let spots = (0..header).chain([0, 3, 5, 200, 1_500, 3_000, 4_000, 4_090]);
         let mut harms: Vec<Vec<u8>> = Vec::new();
         for spot in spots {
             let mut file = sound.clone();
             file[all.start + spot] ^= 1;
+            harms.push(file);
+            let mut file = sound.clone();
+            file[all.start + spot] ^= 8;
             harms.push(file);
         }
         for replacement in [vec![0; PAGE_BYTES], sound[other..other + PAGE_BYTES].to_vec()] {
@@ -159,7 +163,8 @@ async fn a_log_that_was_cut_short_leaves_whole_writes_up_to_somewhere() {
         let copy = tempfile::tempdir().unwrap();
         fs::write(copy.path().join("metagate.db"), &database).unwrap();
         fs::write(copy.path().join("metagate.db-wal"), &whole[..length]).unwrap();
-        let store = SqliteStore::open(&copy.path().join("metagate.db")).unwrap();
+        let store = SqliteStore::open(&copy.path().join("metagate.db"));
+        let store = store.unwrap_or_else(|error| panic!("cut after {length}: {error}"));
         let Some(found) = store.organization(&organization()).await.unwrap() else { continue };
         let page = store.list(&organization(), Query::default()).await.unwrap();
         let values: Vec<_> = page.entries.into_iter().map(|entry| entry.value).collect();

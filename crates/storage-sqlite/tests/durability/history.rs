@@ -34,7 +34,7 @@ pub async fn live(path: &Path, disk: &Disk, fault: Fault, mistake: Mistake) -> R
         disk.cut_power(0).unwrap();
     }
     disk.restore_power();
-    history.check(path).await.map_err(|broken| format!("{fault:?}: {broken}"))?;
+    history.check(path, disk).await.map_err(|broken| format!("{fault:?}: {broken}"))?;
     Ok(history)
 }
 
@@ -113,11 +113,11 @@ impl History {
         self.writers.iter().any(|writer| writer.acknowledged > 0)
     }
 
-    /// Opens the store that the history left, on a disk that works.
+    /// Opens the store that the history left, on a disk that works, until its power is cut.
     ///
     /// # Errors
     /// The promise that was broken.
-    pub async fn check(&self, path: &Path) -> Result<(), String> {
+    pub async fn check(&self, path: &Path, disk: &Disk) -> Result<(), String> {
         let store = SqliteStore::open(path).map_err(|error| format!("it does not open: {error}"))?;
         let id = organization();
         let Some(found) = store.organization(&id).await.map_err(|error| error.to_string())? else {
@@ -154,7 +154,15 @@ impl History {
         if after.sequence != found.sequence + 1 || after.at < found.last_metadata_event.at {
             return Err(format!("after {found:?} comes {after:?}"));
         }
-        Ok(())
+        disk.cut_power(after.sequence).map_err(|error| error.to_string())?;
+        drop(store);
+        disk.restore_power();
+        let store = SqliteStore::open(path).map_err(|error| format!("it does not open again: {error}"))?;
+        let found = store.organization(&id).await.map_err(|error| error.to_string())?;
+        match found {
+            Some(found) if found.last_metadata_event == after => Ok(()),
+            found => Err(format!("after a restart and a power cut: {found:?} instead of {after:?}")),
+        }
     }
 
     async fn check_keys(&self, store: &SqliteStore, number: usize, writer: &Writer) -> Result<(), String> {
