@@ -16,7 +16,10 @@ pub enum LogFormat {
 
 /// The log of this process, once it was started.
 #[derive(Debug)]
-pub struct Log(Handle<Targets, Registry>);
+pub struct Log {
+    handle: Handle<Targets, Registry>,
+    level: Level,
+}
 
 impl Log {
     /// Starts to log what is at least as severe as `level`. What libraries have to say counts from `warn` on, or from
@@ -35,13 +38,19 @@ impl Log {
         if started.is_err() {
             tracing::debug!("logging was started before");
         }
-        Self(handle)
+        Self { handle, level }
+    }
+
+    /// What is at least as severe as this is logged.
+    pub fn level(&self) -> Level {
+        self.level
     }
 
     /// From now on logs what is at least as severe as `level`.
-    pub fn set_level(&self, level: Level) {
-        if let Err(error) = self.0.reload(filter(level)) {
-            tracing::warn!(%error, "cannot change the log level");
+    pub fn set_level(&mut self, level: Level) {
+        match self.handle.reload(filter(level)) {
+            Ok(()) => self.level = level,
+            Err(error) => tracing::warn!(%error, "cannot change the log level"),
         }
     }
 }

@@ -51,6 +51,9 @@ pub enum ServeError {
     /// Calls under way did not end, so that there was no moment to change anything.
     #[error("calls that are under way did not end within {0:?}")]
     Busy(Duration),
+    /// The store took too long to take the directory's organizations, while calls had to wait.
+    #[error("the store did not take the organizations within {0:?}")]
+    Slow(Duration),
     /// Something that should not happen.
     #[error("cannot serve: {0}")]
     Other(Box<dyn std::error::Error + Send + Sync>),

@@ -27,7 +27,7 @@ pub async fn run(flags: Flags) -> Result<(), ServeError> {
     // Before all else: a hangup must not end the process, and one that comes early is heard when the server runs.
     let mut hangup = on(SignalKind::hangup())?;
     let config = Config::load(flags.clone())?;
-    let log = Log::start(config.log_format, config.log_level);
+    let mut log = Log::start(config.log_format, config.log_level);
     let server = Server::start(config).await?;
     // From here on a signal is an orderly end; it must not strike between the first line and the handler.
     let mut terminate = on(SignalKind::terminate())?;
@@ -41,7 +41,7 @@ pub async fn run(flags: Flags) -> Result<(), ServeError> {
 
     let reloads = async {
         while hangup.recv().await.is_some() {
-            reload(&flags, &server, &log).await;
+            reload(&flags, &server, &mut log).await;
         }
         // No signal will come any more.
         std::future::pending().await
@@ -76,7 +76,7 @@ fn on(kind: SignalKind) -> Result<Signal, ServeError> {
 }
 
 /// Reads everything again, and says how it went. Flags and environment are what they were at the start.
-async fn reload(flags: &Flags, server: &Server, log: &Log) {
+async fn reload(flags: &Flags, server: &Server, log: &mut Log) {
     let outcome = match Config::load(flags.clone()) {
         Ok(config) => {
             let log_level = config.log_level;
@@ -86,11 +86,13 @@ async fn reload(flags: &Flags, server: &Server, log: &Log) {
     };
     match outcome {
         Ok((log_level, kept)) => {
-            log.set_level(log_level);
+            // What is said of the reload is said at the more verbose of both levels.
+            log.set_level(log_level.max(log.level()));
             tracing::info!("reloaded");
             for name in kept {
                 tracing::warn!("{name} has changed, which takes a restart");
             }
+            log.set_level(log_level);
         }
         Err(error) => {
             let problems = error.to_string().replace('\n', "; ");

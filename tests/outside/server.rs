@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Read},
     net::SocketAddr,
+    path::Path,
     process::{Child, ChildStderr, Command, ExitStatus, Stdio},
 };
 
@@ -69,7 +70,12 @@ pub fn directory() -> String {
 
 /// The binary.
 pub fn metagate() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_metagate"));
+    metagate_at(Path::new(env!("CARGO_BIN_EXE_metagate")))
+}
+
+/// A copy of the binary.
+pub fn metagate_at(program: &Path) -> Command {
+    let mut command = Command::new(program);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("METAGATE_")) {
         command.env_remove(name);
     }

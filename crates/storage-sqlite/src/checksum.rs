@@ -34,7 +34,7 @@ const HEADER_BYTES: usize = 100;
 /// The largest page, in bytes.
 const PAGE_BYTES_MAX: u64 = 65_536;
 
-/// How much of a file is renewed at once, in bytes: SQLite's own VFS writes less than 128 KiB in one go.
+/// How much of a log is renewed at once, in bytes: SQLite's own VFS writes less than 128 KiB in one go.
 const RENEWED_BYTES: usize = 64 * 1024;
 
 /// What a database begins with.
@@ -101,44 +101,32 @@ impl Layer for Checksums {
     fn open(&self, path: &Path, kind: Kind) -> Result<Box<dyn Handle>, Failure> {
         Ok(match kind {
             Kind::Database => {
-                let (has_checksums, renewal) = match self.is_opening {
-                    true => (None, Renewal::DATABASE),
-                    false => (Some(true), Renewal::NOT_NEEDED),
-                };
-                Box::new(Database { path: path.to_owned(), has_checksums, renewal })
+                let has_checksums = (!self.is_opening).then_some(true);
+                Box::new(Database { path: path.to_owned(), has_checksums })
             }
-            Kind::WriteAheadLog if self.is_opening => Box::new(Log(Renewal::LOG)),
+            Kind::WriteAheadLog if self.is_opening => Box::new(Log { is_renewed: false }),
             Kind::WriteAheadLog | Kind::Other => Box::new(PassedBy),
         })
     }
 }
 
-/// Makes the start of a file durable that somebody else may have left behind a failed sync: what is seen of it need not
-/// be on the disk, and no later sync would write it. To go on behind such a hole is to lose what follows at a power cut.
-struct Renewal {
-    bytes_max: u64,
-    is_done: bool,
+/// The log as it was left by whoever had it before. What a failed sync has left behind is seen and still not on the disk,
+/// and no later sync would write it; to commit behind such a hole is to lose what follows at a power cut.
+struct Log {
+    is_renewed: bool,
 }
 
-impl Renewal {
-    /// The log: all of it.
-    const LOG: Self = Self { bytes_max: u64::MAX, is_done: false };
-    /// The database: the first page, which is written before there is a log. What a checkpoint could not sync is in the
-    /// log still.
-    const DATABASE: Self = Self { bytes_max: PAGE_BYTES_MAX, is_done: false };
-    const NOT_NEEDED: Self = Self { bytes_max: 0, is_done: true };
-
+impl Log {
     /// Writes once more what is there, the first time.
-    fn run(&mut self, below: &mut Below<'_>) -> Result<(), Failure> {
-        if std::mem::replace(&mut self.is_done, true) {
+    fn renew(&mut self, below: &mut Below<'_>) -> Result<(), Failure> {
+        if std::mem::replace(&mut self.is_renewed, true) {
             return Ok(());
         }
-        let size = below.size()?.min(self.bytes_max);
-        let mut data = vec![0; usize::try_from(size).unwrap_or(usize::MAX).min(RENEWED_BYTES)];
+        let size = below.size()?;
+        let mut data = vec![0; RENEWED_BYTES];
         let mut offset = 0;
         while offset < size {
-            let rest = usize::try_from(size - offset).unwrap_or(usize::MAX);
-            data.truncate(rest);
+            data.truncate(usize::try_from(size - offset).unwrap_or(usize::MAX));
             below.read(&mut data, offset)?;
             below.write(&data, offset)?;
             offset += data.len() as u64;
@@ -147,21 +135,19 @@ impl Renewal {
     }
 }
 
-struct Log(Renewal);
-
 impl Handle for Log {
     fn size(&mut self, below: &mut Below<'_>) -> Result<u64, Failure> {
-        self.0.run(below)?;
+        self.renew(below)?;
         below.size()
     }
 
     fn read(&mut self, below: &mut Below<'_>, data: &mut [u8], offset: u64) -> Result<(), Failure> {
-        self.0.run(below)?;
+        self.renew(below)?;
         below.read(data, offset)
     }
 
     fn write(&mut self, below: &mut Below<'_>, data: &[u8], offset: u64) -> Result<(), Failure> {
-        self.0.run(below)?;
+        self.renew(below)?;
         below.write(data, offset)
     }
 }
@@ -172,9 +158,8 @@ impl Handle for PassedBy {}
 
 struct Database {
     path: PathBuf,
-    /// `None` until the header was seen.
+    /// `None` until the header was seen, for the first connection.
     has_checksums: Option<bool>,
-    renewal: Renewal,
 }
 
 impl Database {
@@ -202,7 +187,6 @@ impl Database {
 
 impl Handle for Database {
     fn read(&mut self, below: &mut Below<'_>, data: &mut [u8], offset: u64) -> Result<(), Failure> {
-        self.renewal.run(below)?;
         let read = below.read(data, offset);
         if (data.len() as u64) < PAGE_BYTES_MIN || !self.has_checksums(below)? {
             return read;

@@ -1,6 +1,6 @@
 //! What a disk has changed is not taken for what was written, and is not made worse.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use domain::{Change, Key, OrganizationId, Query};
@@ -132,6 +132,41 @@ async fn a_write_that_meets_damage_fails_alone() {
     assert!(store.is_healthy());
     let sequence = store.apply(&organization(), set(0)).await.unwrap().sequence;
     assert_eq!(sequence, KEYS as u64 + 2, "what failed took no number");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_that_share_a_commit_with_one_that_meets_damage_may_try_again() {
+    let (folder, mut file) = closed().await;
+    let path = folder.path().join("metagate.db");
+    let at = file.windows(7).position(|window| window == b"key-031").unwrap();
+    file[at] ^= 1;
+    fs::write(&path, &file).unwrap();
+    let disk = Disk::at(folder.path()).unwrap();
+    let store = Arc::new(SqliteStore::open(&path).unwrap());
+    let set = async |number| {
+        let change = Change::Set { key: key(number), value: Bytes::from("new") };
+        store.apply(&organization(), vec![change]).await
+    };
+    disk.hold_syncs();
+    let waits = store.clone();
+    let first = tokio::spawn(async move {
+        let change = Change::Set { key: key(0), value: Bytes::from("first") };
+        waits.apply(&organization(), vec![change]).await
+    });
+    while disk.waiting_syncs() == 0 {
+        tokio::task::yield_now().await;
+    }
+    // All three are in the queue before the first is done.
+    let (before, damaged, after, ()) = tokio::join!(set(0), set(31), set(60), async { disk.release_syncs() });
+    first.await.unwrap().unwrap();
+    assert!(matches!(damaged, Err(StoreError::Damaged(_))), "{damaged:?}");
+    for shared in [before, after] {
+        let told = shared.unwrap_err().to_string();
+        let want = "store unavailable: a write that shared the commit met damage: ";
+        assert!(told.starts_with(want), "{told}");
+    }
+    assert!(store.is_healthy());
+    set(0).await.unwrap();
 }
 
 #[tokio::test]
