@@ -66,7 +66,7 @@ impl Operation {
 pub(crate) struct Writer {
     /// `None` once the store is being closed.
     queue: Option<mpsc::Sender<Operation>>,
-    thread: Option<JoinHandle<Connection>>,
+    thread: Option<JoinHandle<()>>,
     running: Arc<AtomicBool>,
     commits: Arc<AtomicU64>,
 }
@@ -153,10 +153,9 @@ impl Drop for Running {
 type Answer = Box<dyn FnOnce(Option<&StoreError>)>;
 
 impl Work {
-    /// Returns the connection, which is to be closed last: who opens a log anew takes in what may not be durable.
-    fn run(mut self, mut operations: mpsc::Receiver<Operation>) -> Connection {
+    fn run(mut self, mut operations: mpsc::Receiver<Operation>) {
         if let Err(error) = self.watch_log() {
-            return self.stop(&failure(error));
+            return self.stop(&failure(error), operations);
         }
         let mut company = 0;
         while let Some(first) = operations.blocking_recv() {
@@ -171,24 +170,27 @@ impl Work {
             }
             company = batch.len().min(COMPANY_MAX);
             if let Err(error) = self.commit(batch).and_then(|()| self.checkpoint()) {
-                return self.stop(&error);
+                return self.stop(&error, operations);
             }
         }
         if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
             tracing::warn!(%error, "cannot tidy up the write-ahead log; nothing is lost");
         }
-        self.connection
     }
 
-    /// What is on the disk now is open; to go on as if nothing had happened could lose what follows.
-    fn stop(self, error: &StoreError) -> Connection {
+    /// What is on the disk now is open; to go on as if nothing had happened could lose what follows. Refuses what comes,
+    /// until the store is closed; till then the connection stays open, since who opens a log anew takes in what may not
+    /// be durable.
+    fn stop(self, error: &StoreError, mut operations: mpsc::Receiver<Operation>) {
         drop(self.running);
         tracing::error!(%error, "cannot write, and will not try again: restart when the cause is mended");
         // Nor does closing try to write.
         if let Err(error) = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
             tracing::error!(%error, "the write-ahead log may be written back once more");
         }
-        self.connection
+        while let Some(operation) = operations.blocking_recv() {
+            drop(operation);
+        }
     }
 
     /// Does all of a batch in one transaction, and answers.
