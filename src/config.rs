@@ -30,6 +30,13 @@ pub struct Flags {
     /// the store [env: METAGATE_DIRECTORY]
     #[arg(long, value_name = "FILE")]
     pub directory: Option<String>,
+    /// PEM file of the server's certificate and those that lead to its root; with it and the key, TLS only
+    /// [env: METAGATE_TLS_CERTIFICATE]
+    #[arg(long, value_name = "FILE")]
+    pub tls_certificate: Option<String>,
+    /// PEM file of the certificate's private key [env: METAGATE_TLS_KEY]
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Option<String>,
     /// How log lines look on stderr: `text` or `json` [env: METAGATE_LOG_FORMAT] [default: text]
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<String>,
@@ -63,6 +70,10 @@ pub struct Config {
     pub storage: Storage,
     /// The directory file; without it, a development directory.
     pub directory: Option<PathBuf>,
+    /// The PEM file of the server's certificate, with TLS.
+    pub tls_certificate: Option<PathBuf>,
+    /// The PEM file of its private key, with TLS.
+    pub tls_key: Option<PathBuf>,
     /// How log lines look.
     pub log_format: LogFormat,
     /// The least severe lines that are logged.
@@ -126,9 +137,9 @@ impl Config {
                 "sqlite:metagate-data/metagate.db",
                 storage,
             )?,
-            directory: sources.setting("directory", flags.directory, "", |text| {
-                Ok(if text.is_empty() { None } else { Some(PathBuf::from(text)) })
-            })?,
+            directory: sources.setting("directory", flags.directory, "", path)?,
+            tls_certificate: sources.setting("tls-certificate", flags.tls_certificate, "", path)?,
+            tls_key: sources.setting("tls-key", flags.tls_key, "", path)?,
             log_format: sources.setting("log-format", flags.log_format, "text", |text| match text {
                 "text" => Ok(LogFormat::Text),
                 "json" => Ok(LogFormat::Json),
@@ -177,6 +188,10 @@ impl Config {
         }
         kept
     }
+}
+
+fn path(text: &str) -> Result<Option<PathBuf>, String> {
+    Ok(if text.is_empty() { None } else { Some(PathBuf::from(text)) })
 }
 
 struct Sources<'a> {

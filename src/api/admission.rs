@@ -88,13 +88,14 @@ impl Gatekeeper {
 
 #[async_trait]
 impl Admission for Gatekeeper {
-    async fn admit(&self, access: Access, head: &Head) -> Result<Call, Error> {
+    async fn admit(&self, access: Access, head: &Arc<Head>) -> Result<Call, Error> {
         let realm = self.realm.clone().read_owned().await;
         let Realm { directory, trusted_proxies } = &*realm;
         Instance { domains: directory.domains(), trusted_proxies }.check(head)?;
-        let (language, deadline) = (head.language(), head.deadline);
+        let language = head.language();
         if access == Access::Anybody {
-            return Ok(Call { caller: None, organization: None, language, deadline, hold: None });
+            let head = head.clone();
+            return Ok(Call { caller: None, organization: None, language, head, hold: None });
         }
         let (caller, organization) = self.authenticate(directory, head).await?;
         if let Access::Permission(permission) = access {
@@ -105,7 +106,7 @@ impl Admission for Gatekeeper {
         }
         let language = caller.preferred_language().unwrap_or(language);
         let (caller, organization) = (Some(caller), Some(organization));
-        Ok(Call { caller, organization, language, deadline, hold: Some(Arc::new(realm)) })
+        Ok(Call { caller, organization, language, head: head.clone(), hold: Some(Arc::new(realm)) })
     }
 }
 
@@ -143,7 +144,7 @@ mod tests {
 
     async fn admit(gatekeeper: &Gatekeeper, token: &str) -> Result<Call, Error> {
         let request = Request::builder().header("authorization", format!("Bearer {token}")).body(()).unwrap();
-        let head = Head::read(request.into_parts().0, Encoding::Rest).unwrap();
+        let head = Arc::new(Head::read(request.into_parts().0, Encoding::Rest).unwrap());
         gatekeeper.admit(Access::Authenticated, &head).await
     }
 

@@ -1,6 +1,6 @@
 //! The listener: connections in, and a graceful end.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::{
     body::Incoming,
@@ -12,14 +12,17 @@ use hyper_util::{
     server::graceful::{GracefulShutdown, Watcher},
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::watch,
+    time::timeout,
 };
 
 use super::{
     connection::{Connection, TeTrailers},
     detect::{Detected, detect},
     route::Front,
+    tls::{self, Tls},
 };
 
 /// HTTP/2 flow-control windows, in bytes: the default of 64 KiB stalls on real round trips.
@@ -38,10 +41,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Serves connections of `listener` until `draining` turns true or has no sender; then accepts no more, and returns
 /// when everything in flight is finished. How long that may take is for the caller to limit.
 ///
-/// Each request is answered by the front that `fronts` holds when its head is there, to its end. `head_wait_max` is how
-/// long a peer may take for the first bytes of a connection, and for the head of an HTTP/1.1 request.
+/// While there is something in `tls`, a new connection must speak TLS. Each request is answered by the front that `fronts`
+/// holds when its head is there, to its end. `head_wait_max` is how long a peer may take for the handshake of TLS, for the
+/// first bytes of a connection, and for the head of an HTTP/1.1 request.
 pub async fn serve(
     listener: TcpListener,
+    tls: watch::Receiver<Option<Tls>>,
     fronts: watch::Receiver<Arc<Front>>,
     head_wait_max: Duration,
     mut draining: watch::Receiver<bool>,
@@ -54,11 +59,11 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let (fronts, watcher, draining) = (fronts.clone(), connections.watcher(), draining.clone());
+                let (tls, draining) = (tls.borrow().clone(), draining.clone());
+                let door = Door { fronts: fronts.clone(), peer, head_wait_max };
+                let watcher = connections.watcher();
                 tokio::spawn(async move {
-                    if let Err(error) =
-                        connection(stream, peer, fronts, head_wait_max, watcher, draining).await
-                    {
+                    if let Err(error) = connection(stream, tls, door, watcher, draining).await {
                         // Peers break off all the time; nobody here can do anything about it.
                         tracing::debug!(%peer, error, "a connection ended early");
                     }
@@ -74,18 +79,49 @@ pub async fn serve(
     connections.shutdown().await;
 }
 
-async fn connection(
-    mut stream: TcpStream,
-    peer: SocketAddr,
+/// What a connection leads to.
+struct Door {
     fronts: watch::Receiver<Arc<Front>>,
+    peer: SocketAddr,
     head_wait_max: Duration,
+}
+
+type Ended = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+async fn connection(
+    stream: TcpStream,
+    tls: Option<Tls>,
+    door: Door,
     watcher: Watcher,
     mut draining: watch::Receiver<bool>,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+) -> Ended {
     stream.set_nodelay(true)?;
+    let Some(tls) = tls else { return speak(stream, false, door, watcher, draining).await };
+    let handshake = timeout(door.head_wait_max, tls.accept(stream));
+    let stream = tokio::select! {
+        stream = handshake => stream.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??,
+        _ = draining.wait_for(|draining| *draining) => return Ok(()),
+    };
+    let http2 = tls::agreed_on_http2(&stream);
+    speak(stream, http2, door, watcher, draining).await
+}
+
+/// Speaks HTTP on a stream. `http2`: both sides have agreed on HTTP/2 already.
+async fn speak(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    http2: bool,
+    Door { fronts, peer, head_wait_max }: Door,
+    watcher: Watcher,
+    mut draining: watch::Receiver<bool>,
+) -> Ended {
     let detected = tokio::select! {
         detected = detect(&mut stream, head_wait_max) => detected?,
         _ = draining.wait_for(|draining| *draining) => return Ok(()),
+    };
+    let detected = match detected {
+        // What is not HTTP/2 then is told so in HTTP/2.
+        Some(Detected::Http1(ahead)) if http2 => Some(Detected::Http2(ahead)),
+        detected => detected,
     };
     let te = TeTrailers::default();
     match detected {

@@ -30,6 +30,11 @@ impl Deadline {
         Ok(Self(start.checked_add(timeout)))
     }
 
+    /// How much time is left; `None` if there is no deadline.
+    pub fn left(self) -> Option<Duration> {
+        self.0.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
     /// # Errors
     /// `DeadlineExceeded` if the clock has reached the deadline.
     pub fn check(self) -> Result<(), Error> {

@@ -36,8 +36,10 @@ impl Encoding {
         for (media_type, encoding) in [
             ("application/grpc", Self::Grpc("application/grpc")),
             ("application/grpc+proto", Self::Grpc("application/grpc+proto")),
+            ("application/grpc+json", Self::Grpc("application/grpc+json")),
             ("application/grpc-web", Self::Web("application/grpc-web")),
             ("application/grpc-web+proto", Self::Web("application/grpc-web+proto")),
+            ("application/grpc-web+json", Self::Web("application/grpc-web+json")),
             ("application/grpc-web-text", Self::WebText("application/grpc-web-text")),
             ("application/grpc-web-text+proto", Self::WebText("application/grpc-web-text+proto")),
         ] {
@@ -63,6 +65,11 @@ impl Encoding {
             Self::Connect(ConnectCodec::Proto) => "application/proto",
             Self::Grpc(media_type) | Self::Web(media_type) | Self::WebText(media_type) => media_type,
         }
+    }
+
+    /// Whether messages are JSON.
+    pub fn is_json(self) -> bool {
+        self.media_type().ends_with("json")
     }
 
     /// The name in logs.

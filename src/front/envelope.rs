@@ -45,15 +45,17 @@ impl Compression {
     }
 }
 
-/// The one message in the body of a unary call (departure D11). `declared` is what its compression may be.
+/// The one message in the body of a unary call (departure D11). `declared` is what its compression may be, `limit`
+/// the message's, for the text of errors.
 ///
 /// # Errors
 /// `Unimplemented` if there is none or a second; `Internal` for a truncated one, an unknown flag or what cannot be
-/// decompressed; `ResourceExhausted` if it is larger than `bytes_max`, also after decompression; that of `declared`.
+/// decompressed; `ResourceExhausted` if it is longer than `bytes_max`, also after decompression; that of `declared`.
 pub fn only_message(
     mut body: Bytes,
     declared: Result<Compression, Error>,
     bytes_max: usize,
+    limit: usize,
 ) -> Result<Bytes, Error> {
     let internal = |text: &str| Error::protocol(Code::Internal, text);
     let none = || Error::protocol(Code::Unimplemented, "a unary call takes one message; there is none");
@@ -69,7 +71,7 @@ pub fn only_message(
     }
     let compression = declared?;
     if length > bytes_max {
-        return Err(limits::message_too_large(length, bytes_max));
+        return Err(limits::message_too_large(length, limit));
     }
     if body.len() - HEADER_BYTES < length {
         return Err(internal("the message is truncated"));
@@ -85,7 +87,7 @@ pub fn only_message(
         (_, Compression::Identity) => {
             Err(internal("grpc: compressed flag set with identity or empty encoding"))
         }
-        (_, Compression::Gzip) => gunzip(&message, bytes_max, bytes_max)?
+        (_, Compression::Gzip) => gunzip(&message, bytes_max, limit)?
             .map_err(|error| internal(&format!("the message is no valid gzip: {error}"))),
     }
 }
@@ -148,7 +150,7 @@ mod tests {
 
     #[test]
     fn the_only_message_of_a_body() {
-        let code = |body: Vec<u8>| match only_message(body.into(), Ok(Compression::Identity), 4) {
+        let code = |body: Vec<u8>| match only_message(body.into(), Ok(Compression::Identity), 4, 4) {
             Ok(message) => Ok(message.to_vec()),
             Err(Error::Protocol { code, .. }) => Err(code),
             Err(other) => panic!("{other}"),

@@ -1,8 +1,8 @@
 //! gRPC: envelopes and trailers, by way of tonic.
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, sync::Arc};
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes};
 use domain::{Code, Error};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
 use http_body_util::Full;
@@ -16,7 +16,7 @@ use super::{
     encoding::Encoding,
     envelope::{self, Compression},
     head::Head,
-    limits,
+    limits, metadata,
     path::Fields,
     rpc::{Codec, Gate, Input, Reply, Rpc},
     status,
@@ -24,8 +24,6 @@ use super::{
 
 /// Replies smaller than this, in bytes, are not compressed: it would cost more than it saves.
 const COMPRESS_BYTES_MIN: usize = 1024;
-
-const TRAILER_NAMES: &str = "grpc-status, grpc-message, grpc-status-details-bin";
 
 /// Answers a gRPC call of `rpc`. `fields` come from the URL and replace the message's.
 pub async fn answer(
@@ -49,8 +47,7 @@ pub(super) async fn with_trailers(
     let version = request.version();
     let mut response = answer(request).await;
     if version < Version::HTTP_2 && !response.headers().contains_key("grpc-status") {
-        // hyper sends only trailers that were announced.
-        response.headers_mut().insert(header::TRAILER, HeaderValue::from_static(TRAILER_NAMES));
+        metadata::announce_trailers(&mut response);
     }
     response
 }
@@ -105,46 +102,61 @@ pub(super) async fn exchange(
 /// Reads the message of a call (departures D11 and D12).
 async fn read(rpc: &Rpc, encoding: Encoding, headers: &HeaderMap, body: Body) -> Result<Bytes, Error> {
     let limit = rpc.message_bytes_max;
+    let (message_max, body_max) = if encoding.is_json() {
+        (limits::json_body_bytes_max(limit), limits::json_body_bytes_max(limit))
+    } else {
+        (limit, limits::proto_body_bytes_max(limit))
+    };
     let body = match encoding {
         Encoding::WebText(_) => {
             let text = limits::read(body, limits::text_body_bytes_max(limit), limit).await?;
             envelope::decode_text(&text)?
         }
-        _ => limits::read(body, limits::proto_body_bytes_max(limit), limit).await?,
+        _ => limits::read(body, body_max, limit).await?,
     };
-    envelope::only_message(body, Compression::declared(headers), limit)
+    envelope::only_message(body, Compression::declared(headers), message_max, limit)
 }
 
 /// The call as tonic sees it.
 struct Unary<'a> {
     gate: &'a Gate,
     rpc: &'a Rpc,
-    head: &'a Head,
+    head: &'a Arc<Head>,
     input: Option<(Result<Bytes, Error>, Fields)>,
 }
 
 impl<'a> UnaryService<()> for Unary<'a> {
-    type Response = Box<dyn Reply>;
-    type Future =
-        Pin<Box<dyn Future<Output = Result<tonic::Response<Box<dyn Reply>>, tonic::Status>> + Send + 'a>>;
+    type Response = Written;
+    type Future = Pin<Box<dyn Future<Output = Result<tonic::Response<Written>, tonic::Status>> + Send + 'a>>;
 
     fn call(&mut self, _: tonic::Request<()>) -> Self::Future {
         let (gate, rpc, head) = (self.gate, self.rpc, self.head);
         let input = self.input.take();
+        let json = head.encoding.is_json();
         Box::pin(async move {
             let (message, path) =
                 input.ok_or_else(|| tonic::Status::internal("a unary call is made once"))?;
             let input = message.map(|payload| Input {
-                codec: Codec::Proto { malformed: rpc.malformed },
+                codec: if json {
+                    Codec::Json(protojson::Envelope::Whole)
+                } else {
+                    Codec::Proto { malformed: rpc.malformed }
+                },
                 payload,
                 path,
                 query: Vec::new(),
             });
-            let reply = rpc.call(gate, head, input).await.map_err(|failure| {
+            let reply = rpc.call(gate, head, input).await.and_then(|reply| {
+                if !json {
+                    return Ok(Written::Proto(reply));
+                }
+                reply.to_json().map(Written::Json).map_err(|error| error.to_status(head.language()))
+            });
+            let reply = reply.map_err(|failure| {
                 head.record.failed(failure.code);
                 status::to_tonic(&failure)
             })?;
-            let small = reply.proto_len() < COMPRESS_BYTES_MIN;
+            let small = reply.len() < COMPRESS_BYTES_MIN;
             let mut response = tonic::Response::new(reply);
             if small {
                 response.disable_compression();
@@ -168,11 +180,29 @@ async fn serve(call: Unary<'_>, headers: &HeaderMap) -> Response<Body> {
     grpc.unary(call, request).await.map(Body::new)
 }
 
+/// A reply in the codec of its call.
+enum Written {
+    /// protobuf, to be written where it goes.
+    Proto(Box<dyn Reply>),
+    /// JSON.
+    Json(Vec<u8>),
+}
+
+impl Written {
+    /// In bytes.
+    fn len(&self) -> usize {
+        match self {
+            Self::Proto(reply) => reply.proto_len(),
+            Self::Json(json) => json.len(),
+        }
+    }
+}
+
 /// Writes replies; reads nothing.
 struct ReplyCodec;
 
 impl TonicCodec for ReplyCodec {
-    type Encode = Box<dyn Reply>;
+    type Encode = Written;
     type Decode = ();
     type Encoder = Self;
     type Decoder = Self;
@@ -187,12 +217,15 @@ impl TonicCodec for ReplyCodec {
 }
 
 impl Encoder for ReplyCodec {
-    type Item = Box<dyn Reply>;
+    type Item = Written;
     type Error = tonic::Status;
 
     fn encode(&mut self, reply: Self::Item, out: &mut EncodeBuf<'_>) -> Result<(), tonic::Status> {
-        out.reserve(reply.proto_len());
-        reply.write_proto(out);
+        out.reserve(reply.len());
+        match reply {
+            Written::Proto(reply) => reply.write_proto(out),
+            Written::Json(json) => out.put_slice(&json),
+        }
         Ok(())
     }
 }

@@ -13,7 +13,13 @@ use domain::{Code, Language, OrganizationId, Status};
 use http::{HeaderMap, HeaderValue, Response, header, request::Parts};
 use identity::UserId;
 
-use super::{body::Body, deadline::Deadline, encoding::Encoding, status};
+use super::{
+    body::Body,
+    deadline::Deadline,
+    encoding::Encoding,
+    metadata::{Metadata, Slot},
+    status,
+};
 
 /// The head of a request, as far as a call needs it.
 #[derive(Debug)]
@@ -28,6 +34,7 @@ pub struct Head {
     pub deadline: Deadline,
     /// Who connected, and what is noted for the log.
     pub record: Arc<Record>,
+    metadata: Slot,
 }
 
 impl Head {
@@ -36,7 +43,7 @@ impl Head {
     /// # Errors
     /// The answer to a head that cannot be read: a deadline that is none.
     #[expect(clippy::result_large_err, reason = "an answer, on its way out")]
-    pub fn read(parts: Parts, encoding: Encoding) -> Result<Self, Response<Body>> {
+    pub fn read(parts: Parts, encoding: Encoding) -> Result<Arc<Self>, Response<Body>> {
         let record = parts.extensions.get::<Arc<Record>>().cloned().unwrap_or_default();
         record.encoding(encoding.name());
         let mut headers = parts.headers;
@@ -51,12 +58,20 @@ impl Head {
                 .unwrap_or_default(),
         };
         match Deadline::of(&headers, encoding, record.start) {
-            Ok(deadline) => Ok(Self { headers, host, encoding, deadline, record }),
+            Ok(deadline) => {
+                let metadata = Slot::default();
+                Ok(Arc::new(Self { headers, host, encoding, deadline, record, metadata }))
+            }
             Err(error) => Err(status::draw(&error.to_status(Language::En), encoding, &record)),
         }
     }
 
-    /// Runs `work`, but not beyond the deadline, and draws its failure.
+    /// Answers with `metadata` too, be it a success or a failure. The first counts.
+    pub fn answer_with(&self, metadata: Metadata) {
+        self.metadata.set(metadata);
+    }
+
+    /// Runs `work`, but not beyond the deadline, draws its failure, and adds the metadata.
     pub async fn conclude(
         &self,
         work: impl Future<Output = Result<Response<Body>, Status>>,
@@ -65,7 +80,10 @@ impl Head {
             Ok(outcome) => outcome,
             Err(exceeded) => Err(exceeded.to_status(Language::En)),
         };
-        outcome.unwrap_or_else(|failure| status::draw(&failure, self.encoding, &self.record))
+        let mut response =
+            outcome.unwrap_or_else(|failure| status::draw(&failure, self.encoding, &self.record));
+        self.metadata.add_to(&mut response, self.encoding);
+        response
     }
 
     /// The language that the headers ask for.

@@ -132,7 +132,9 @@ impl Front {
         if let Some(service) = self.standard.at(path) {
             return match Encoding::of(request.headers(), false) {
                 _ if request.method() != Method::POST => method_not_allowed(),
-                Some(encoding @ Encoding::Grpc(_)) => reflection::answer(service, encoding, request).await,
+                Some(encoding @ Encoding::Grpc(_)) if !encoding.is_json() => {
+                    reflection::answer(service, encoding, request).await
+                }
                 _ => unsupported_media_type(ACCEPT_POST_GRPC),
             };
         }
@@ -195,9 +197,17 @@ fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
 }
 
 fn not_found(request: &Request<Body>, services: &[&'static str]) -> Response<Body> {
-    match (Encoding::of(request.headers(), false), request.extensions().get::<Arc<Record>>()) {
+    // JSON alone says nothing here, but this header does.
+    let says_connect = request.headers().contains_key("connect-protocol-version");
+    match (Encoding::of(request.headers(), says_connect), request.extensions().get::<Arc<Record>>()) {
         (Some(encoding), Some(record)) => {
-            reflection::unknown(request.uri().path(), services.iter().copied(), encoding, record)
+            let services = services.iter().copied();
+            let mut response = reflection::unknown(request.uri().path(), services, encoding, record);
+            if matches!(encoding, Encoding::Connect(_)) {
+                // The HTTP status from which a client infers the code (Connect protocol, "HTTP to Error Code").
+                *response.status_mut() = StatusCode::NOT_FOUND;
+            }
+            response
         }
         _ => status::plain(StatusCode::NOT_FOUND, Code::NotFound, "Not Found"),
     }

@@ -12,7 +12,7 @@ use prost::Message;
 use serde::{Serialize, de::DeserializeOwned};
 use tonic::codec::EncodeBuf;
 
-use super::{deadline::Deadline, head::Head, limits, path::Fields};
+use super::{head::Head, limits, path::Fields};
 
 /// Who may call an RPC: its auth option in the proto.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,8 +68,8 @@ pub struct Call {
     pub organization: Option<OrganizationId>,
     /// The language of error texts.
     pub language: Language,
-    /// When the caller stops waiting.
-    pub deadline: Deadline,
+    /// All else that came with the message, and what goes with the reply.
+    pub head: Arc<Head>,
     /// What admission keeps in place until the method has ended. The front door takes it out and holds it.
     pub hold: Option<Arc<dyn Any + Send + Sync>>,
 }
@@ -81,7 +81,7 @@ pub trait Admission: Send + Sync + 'static {
     ///
     /// # Errors
     /// The first that fails.
-    async fn admit(&self, access: Access, head: &Head) -> Result<Call, Error>;
+    async fn admit(&self, access: Access, head: &Arc<Head>) -> Result<Call, Error>;
 }
 
 /// What stands around every call.
@@ -172,7 +172,7 @@ trait Handler: Send + Sync {
         &'a self,
         description: &'a Description,
         gate: &'a Gate,
-        head: &'a Head,
+        head: &'a Arc<Head>,
         input: Result<Input, Error>,
     ) -> BoxFuture<'a, Result<Box<dyn Reply>, Status>>;
 }
@@ -213,7 +213,7 @@ impl Rpc {
     pub async fn call(
         &self,
         gate: &Gate,
-        head: &Head,
+        head: &Arc<Head>,
         input: Result<Input, Error>,
     ) -> Result<Box<dyn Reply>, Status> {
         head.record.rpc(self.path);
@@ -242,7 +242,7 @@ where
         &'a self,
         description: &'a Description,
         gate: &'a Gate,
-        head: &'a Head,
+        head: &'a Arc<Head>,
         input: Result<Input, Error>,
     ) -> BoxFuture<'a, Result<Box<dyn Reply>, Status>> {
         Box::pin(async move {
@@ -339,9 +339,9 @@ mod tests {
 
     #[async_trait]
     impl Admission for Everybody {
-        async fn admit(&self, _: Access, head: &Head) -> Result<Call, Error> {
-            let (language, deadline) = (head.language(), head.deadline);
-            Ok(Call { caller: None, organization: None, language, deadline, hold: Some(self.held.clone()) })
+        async fn admit(&self, _: Access, head: &Arc<Head>) -> Result<Call, Error> {
+            let (language, hold) = (head.language(), Some(self.held.clone() as _));
+            Ok(Call { caller: None, organization: None, language, head: head.clone(), hold })
         }
     }
 

@@ -1,17 +1,23 @@
 //! Where an error becomes bytes: one function an encoding, and nowhere else.
 
+use std::borrow::Cow;
+
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use domain::{Code, Detail, Status};
 use http::{HeaderValue, Response, StatusCode, header};
 use prost::Message;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::{Body, encoding::Encoding, head::Record};
 
 const DETAIL_TYPE: &str = "zitadel.v1.ErrorDetail";
 
+/// What stands before the name of a detail's type.
+const TYPE_URL_PREFIX: &str = "type.googleapis.com/";
+
 /// `zitadel.v1.ErrorDetail`, borrowed from nobody so that prost can write it.
-#[derive(Clone, PartialEq, Message)]
+#[derive(Clone, PartialEq, Message, Serialize)]
 struct ErrorDetail {
     #[prost(string, tag = "1")]
     id: String,
@@ -54,23 +60,16 @@ pub fn plain(http_status: StatusCode, code: Code, message: &str) -> Response<Bod
 
 fn rest(status: &Status) -> Response<Body> {
     #[derive(Serialize)]
-    struct RestDetail {
-        #[serde(rename = "@type")]
-        type_url: &'static str,
-        id: &'static str,
-        message: &'static str,
-    }
-    #[derive(Serialize)]
     struct RestError<'a> {
         code: u8,
         message: &'a str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        details: Option<[RestDetail; 1]>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        details: Vec<Box<RawValue>>,
     }
-    let details = status.detail.map(|Detail { id, message }| {
-        [RestDetail { type_url: "type.googleapis.com/zitadel.v1.ErrorDetail", id, message }]
+    let details = status.details.iter().map(pack).filter_map(|Packed { type_name, json, .. }| {
+        RawValue::from_string(protojson::any_json(&format!("{TYPE_URL_PREFIX}{type_name}"), &json)).ok()
     });
-    let body = RestError { code: status.code.number(), message: &status.message, details };
+    let body = RestError { code: status.code.number(), message: &status.message, details: details.collect() };
     let mut response = json(http_status(status.code), &body);
     if status.code == Code::Unauthenticated
         && let Ok(message) = HeaderValue::from_str(&status.message)
@@ -82,29 +81,29 @@ fn rest(status: &Status) -> Response<Body> {
 
 fn connect(status: &Status) -> Response<Body> {
     #[derive(Serialize)]
-    struct Debug {
-        id: &'static str,
-        message: &'static str,
-    }
-    #[derive(Serialize)]
-    struct ConnectDetail {
-        r#type: &'static str,
+    struct ConnectDetail<'a> {
+        r#type: &'a str,
         value: String,
-        debug: Debug,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        debug: Option<Box<RawValue>>,
     }
     #[derive(Serialize)]
     struct ConnectError<'a> {
         code: &'static str,
         message: &'a str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        details: Option<[ConnectDetail; 1]>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        details: Vec<ConnectDetail<'a>>,
     }
-    let details = status.detail.map(|detail| {
-        let value = STANDARD_NO_PAD.encode(encode_detail(detail));
-        let Detail { id, message } = detail;
-        [ConnectDetail { r#type: DETAIL_TYPE, value, debug: Debug { id, message } }]
+    let details = status.details.iter().map(pack).map(|Packed { type_name, proto, json }| ConnectDetail {
+        r#type: type_name,
+        value: STANDARD_NO_PAD.encode(proto),
+        debug: RawValue::from_string(json.into_owned()).ok(),
     });
-    let body = ConnectError { code: status.code.connect_name(), message: &status.message, details };
+    let body = ConnectError {
+        code: status.code.connect_name(),
+        message: &status.message,
+        details: details.collect(),
+    };
     json(http_status(status.code), &body)
 }
 
@@ -119,20 +118,40 @@ fn grpc(status: &Status, media_type: &'static str) -> Response<Body> {
 /// The status in tonic's type, details included.
 pub(super) fn to_tonic(status: &Status) -> tonic::Status {
     let code = tonic::Code::from(i32::from(status.code.number()));
-    let Some(detail) = status.detail else { return tonic::Status::new(code, status.message.clone()) };
+    if status.details.is_empty() {
+        return tonic::Status::new(code, status.message.clone());
+    }
+    let details = status.details.iter().map(pack).map(|Packed { type_name, proto, .. }| prost_types::Any {
+        type_url: format!("{TYPE_URL_PREFIX}{type_name}"),
+        value: proto.into_owned(),
+    });
     let details = RpcStatus {
         code: i32::from(status.code.number()),
         message: status.message.clone(),
-        details: vec![prost_types::Any {
-            type_url: format!("type.googleapis.com/{DETAIL_TYPE}"),
-            value: encode_detail(detail),
-        }],
+        details: details.collect(),
     };
     tonic::Status::with_details(code, status.message.clone(), details.encode_to_vec().into())
 }
 
-fn encode_detail(detail: Detail) -> Vec<u8> {
-    ErrorDetail { id: detail.id.to_owned(), message: detail.message.to_owned() }.encode_to_vec()
+/// A detail in every form.
+struct Packed<'a> {
+    type_name: &'a str,
+    proto: Cow<'a, [u8]>,
+    json: Cow<'a, str>,
+}
+
+fn pack(detail: &Detail) -> Packed<'_> {
+    match detail {
+        &Detail::Error { id, message } => {
+            let detail = ErrorDetail { id: id.to_owned(), message: message.to_owned() };
+            // Strings only: there is nothing that could fail.
+            let json = serde_json::to_string(&detail).unwrap_or_default();
+            Packed { type_name: DETAIL_TYPE, proto: detail.encode_to_vec().into(), json: json.into() }
+        }
+        Detail::Message { type_name, proto, json } => {
+            Packed { type_name, proto: proto.into(), json: json.into() }
+        }
+    }
 }
 
 fn http_status(code: Code) -> StatusCode {
@@ -146,4 +165,52 @@ fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+    use crate::front::ConnectCodec;
+
+    #[tokio::test]
+    async fn details_of_any_type_are_told_in_every_encoding() {
+        let details = vec![
+            Detail::Error { id: "ID", message: "text" },
+            Detail::Message { type_name: "a.B".into(), proto: vec![8, 1], json: "{\"c\":1}".into() },
+            Detail::Message { type_name: "a.Empty".into(), proto: Vec::new(), json: "{}".into() },
+        ];
+        let status = Status { code: Code::NotFound, message: "no".into(), details };
+        for (encoding, want) in [
+            (
+                Encoding::Rest,
+                concat!(
+                    r#"{"code":5,"message":"no","details":["#,
+                    r#"{"@type":"type.googleapis.com/zitadel.v1.ErrorDetail","id":"ID","message":"text"},"#,
+                    r#"{"@type":"type.googleapis.com/a.B","c":1},{"@type":"type.googleapis.com/a.Empty"}]}"#
+                ),
+            ),
+            (
+                Encoding::Connect(ConnectCodec::Proto),
+                concat!(
+                    r#"{"code":"not_found","message":"no","details":["#,
+                    r#"{"type":"zitadel.v1.ErrorDetail","value":"CgJJRBIEdGV4dA","#,
+                    r#""debug":{"id":"ID","message":"text"}},"#,
+                    r#"{"type":"a.B","value":"CAE","debug":{"c":1}},{"type":"a.Empty","value":"","debug":{}}]}"#
+                ),
+            ),
+        ] {
+            let body = draw(&status, encoding, &Record::default()).into_body().collect().await.unwrap();
+            assert_eq!(body.to_bytes(), want, "{encoding:?}");
+        }
+        let response = draw(&status, Encoding::Grpc("application/grpc"), &Record::default());
+        let header = &response.headers()["grpc-status-details-bin"];
+        let packed = RpcStatus::decode(&*STANDARD_NO_PAD.decode(header).unwrap()).unwrap();
+        let types: Vec<_> = packed.details.iter().map(|any| any.type_url.as_str()).collect();
+        let prefixed =
+            ["zitadel.v1.ErrorDetail", "a.B", "a.Empty"].map(|name| TYPE_URL_PREFIX.to_owned() + name);
+        assert_eq!(types, prefixed);
+        assert_eq!(packed.details[1].value, [8, 1]);
+    }
 }

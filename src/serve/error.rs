@@ -6,7 +6,7 @@ use identity::{DevelopmentError, DirectoryError, Problem};
 use storage::StoreError;
 use storage_sqlite::OpenError;
 
-use crate::config::ConfigError;
+use crate::{config::ConfigError, front::TlsError};
 
 /// Why a server does not start or reload, for whoever asked it to: one line, or one for each problem of a directory.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +35,25 @@ pub enum ServeError {
         path: PathBuf,
         /// What the system said.
         error: io::Error,
+    },
+    /// Certificate and key are not given together.
+    #[error("tls-certificate and tls-key go together: give both, or none to serve without TLS")]
+    TlsHalf,
+    /// The certificate or the key cannot be read.
+    #[error("TLS: {}: {error}", path.display())]
+    TlsFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The certificate or the key cannot be used.
+    #[error("TLS: {}: {error}", path.display())]
+    Tls {
+        /// The file of the certificate.
+        path: PathBuf,
+        /// What is wrong.
+        error: TlsError,
     },
     /// The directory is not right.
     #[error(transparent)]

@@ -11,7 +11,9 @@ pub(super) fn greeting(
     config: &Config,
     development: Option<&DevelopmentAccess>,
 ) -> String {
-    let mut text = format!("metagate listens on http://{address}\nstorage: {}\n", config.storage);
+    let (scheme, plaintext) =
+        if config.tls_certificate.is_some() { ("https", "") } else { ("http", "-plaintext ") };
+    let mut text = format!("metagate listens on {scheme}://{address}\nstorage: {}\n", config.storage);
     let Some(DevelopmentAccess { place, organization, token }) = development else {
         let directory = config.directory.as_deref().unwrap_or(Path::new(""));
         text.push_str(&format!("directory: {}\n", directory.display()));
@@ -24,9 +26,9 @@ pub(super) fn greeting(
          \n\
          Set a value, and get it back:\n\
          \n  \
-         curl -H 'Authorization: Bearer {token}' -d '{{\"value\":\"aGVsbG8=\"}}' http://{address}/management/v1/metadata/greeting\n  \
-         curl -H 'Authorization: Bearer {token}' http://{address}/management/v1/metadata/greeting\n  \
-         grpcurl -plaintext -H 'authorization: Bearer {token}' -d '{{\"key\":\"greeting\"}}' {address} \
+         curl -H 'Authorization: Bearer {token}' -d '{{\"value\":\"aGVsbG8=\"}}' {scheme}://{address}/management/v1/metadata/greeting\n  \
+         curl -H 'Authorization: Bearer {token}' {scheme}://{address}/management/v1/metadata/greeting\n  \
+         grpcurl {plaintext}-H 'authorization: Bearer {token}' -d '{{\"key\":\"greeting\"}}' {address} \
          zitadel.management.v1.ManagementService/GetOrgMetadata\n\n"
     ));
     text

@@ -1,6 +1,6 @@
 //! A server: started from its settings, reloaded with others, drained in the end.
 
-use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use identity::Directory;
 use storage::{MemoryStore, Store};
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     api::{self, Gatekeeper, Realm},
     config::{Config, Storage},
-    front::{self, Front, Gate, Health},
+    front::{self, Front, Gate, Health, Tls},
 };
 
 /// How long a peer may take for the first bytes of a connection, and for the head of a request.
@@ -37,6 +37,7 @@ pub struct Server {
     /// As they are in force.
     config: watch::Sender<Config>,
     fronts: watch::Sender<Arc<Front>>,
+    tls: watch::Sender<Option<Tls>>,
     draining: watch::Sender<bool>,
     /// Turns true when everything in flight was finished.
     finished: watch::Receiver<bool>,
@@ -55,6 +56,7 @@ impl Server {
             Storage::Memory => Arc::new(MemoryStore::new()),
             Storage::Sqlite(path) => Arc::new(SqliteStore::open(path)?),
         };
+        let tls = watch::Sender::new(tls(&config)?);
         let (directory, development) = directory::open(&config)?;
         organizations::apply(organizations::changes(&directory, &*store).await?, &*store).await?;
         warn_of(&directory);
@@ -66,14 +68,26 @@ impl Server {
         let listen = |error| ServeError::Listen { address: config.listen, error };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let serving = front::serve(listener, fronts.subscribe(), HEAD_WAIT_MAX, draining.subscribe());
+        let serving =
+            front::serve(listener, tls.subscribe(), fronts.subscribe(), HEAD_WAIT_MAX, draining.subscribe());
         let (finish, finished) = watch::channel(false);
         tokio::spawn(async move {
             serving.await;
             finish.send_replace(true);
         });
         let (config, reloading) = (watch::Sender::new(config), Mutex::new(()));
-        Ok(Self { address, store, gatekeeper, config, fronts, draining, finished, reloading, development })
+        Ok(Self {
+            address,
+            store,
+            gatekeeper,
+            config,
+            fronts,
+            tls,
+            draining,
+            finished,
+            reloading,
+            development,
+        })
     }
 
     /// Where it listens.
@@ -98,6 +112,7 @@ impl Server {
     pub async fn reload(&self, mut config: Config) -> Result<Vec<&'static str>, ServeError> {
         let _one = self.reloading.lock().await;
         let kept = config.keep_fixed(&self.config.borrow());
+        let tls = tls(&config)?;
         let front = front(&config, &self.store, &self.gatekeeper, self.draining.subscribe())?;
         let directory = match directory::file(&config) {
             None => self.gatekeeper.realm().await.directory,
@@ -118,6 +133,7 @@ impl Server {
         }
         warn_of(&directory);
         self.fronts.send_replace(front);
+        self.tls.send_replace(tls);
         self.config.send_replace(config);
         Ok(kept)
     }
@@ -137,6 +153,19 @@ fn warn_of(directory: &Directory) {
     for warning in directory.warnings() {
         tracing::warn!("{warning}");
     }
+}
+
+/// What TLS needs, if it was asked for.
+fn tls(config: &Config) -> Result<Option<Tls>, ServeError> {
+    let (certificate, key) = match (&config.tls_certificate, &config.tls_key) {
+        (None, None) => return Ok(None),
+        (Some(certificate), Some(key)) => (certificate, key),
+        _ => return Err(ServeError::TlsHalf),
+    };
+    let read =
+        |path: &PathBuf| fs::read(path).map_err(|error| ServeError::TlsFile { path: path.clone(), error });
+    let tls = Tls::new(&read(certificate)?, &read(key)?, None);
+    tls.map(Some).map_err(|error| ServeError::Tls { path: certificate.clone(), error })
 }
 
 /// A front door with the limits of `config`.
@@ -189,7 +218,7 @@ mod tests {
         let server = Server::start(config.clone()).await.unwrap();
         let token = &server.development.as_ref().unwrap().token;
         let request = Request::builder().header("authorization", format!("Bearer {token}")).body(()).unwrap();
-        let head = Head::read(request.into_parts().0, Encoding::Rest).unwrap();
+        let head = Arc::new(Head::read(request.into_parts().0, Encoding::Rest).unwrap());
         let call = server.gatekeeper.admit(Access::Authenticated, &head).await.unwrap();
         assert!(matches!(server.reload(config.clone()).await, Err(ServeError::Busy(_))));
         server.gatekeeper.admit(Access::Authenticated, &head).await.unwrap();

@@ -1,6 +1,6 @@
 //! HTTP as a client speaks it: one connection, one request after the other.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, Version};
@@ -8,9 +8,20 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
 };
+use tokio_rustls::{
+    TlsConnector,
+    rustls::{
+        ClientConfig, RootCertStore,
+        crypto::ring,
+        pki_types::{CertificateDer, ServerName, pem::PemObject},
+    },
+};
+
+/// Of a server on 127.0.0.1 or localhost; valid for a hundred years.
+const CERTIFICATE: &[u8] = include_bytes!("../tls/certificate.pem");
 
 /// A connection.
 pub enum Client {
@@ -44,6 +55,34 @@ impl Client {
     pub async fn connect(address: SocketAddr, version: Version) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
+        Self::over(stream, address, version).await
+    }
+
+    /// The same, inside TLS, where both sides agree on the version.
+    pub async fn connect_tls(address: SocketAddr, version: Version) -> Self {
+        let mut roots = RootCertStore::empty();
+        for root in CertificateDer::pem_slice_iter(CERTIFICATE) {
+            roots.add(root.unwrap()).unwrap();
+        }
+        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let protocol: &[u8] = if version == Version::HTTP_2 { b"h2" } else { b"http/1.1" };
+        config.alpn_protocols = vec![protocol.to_vec()];
+        let stream = TcpStream::connect(address).await.unwrap();
+        let name = ServerName::from(address.ip());
+        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(protocol));
+        Self::over(stream, address, version).await
+    }
+
+    async fn over(
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        address: SocketAddr,
+        version: Version,
+    ) -> Self {
         let io = TokioIo::new(stream);
         if version == Version::HTTP_2 {
             let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();

@@ -41,6 +41,10 @@ pub enum Encoding {
     WebText,
     ConnectJson,
     ConnectProto,
+    /// gRPC with messages in JSON.
+    GrpcJson,
+    /// gRPC-Web with messages in JSON.
+    WebJson,
     /// gRPC at the REST URL.
     GrpcAtUrl,
     /// gRPC-Web at the REST URL.
@@ -52,7 +56,19 @@ pub enum Encoding {
 /// Every encoding over every HTTP version.
 pub fn dialects() -> Vec<Dialect> {
     use Encoding::*;
-    let encodings = [Rest, Grpc, Web, WebText, ConnectJson, ConnectProto, GrpcAtUrl, WebAtUrl, WebTextAtUrl];
+    let encodings = [
+        Rest,
+        Grpc,
+        Web,
+        WebText,
+        ConnectJson,
+        ConnectProto,
+        GrpcJson,
+        WebJson,
+        GrpcAtUrl,
+        WebAtUrl,
+        WebTextAtUrl,
+    ];
     let versions = [Version::HTTP_11, Version::HTTP_2];
     encodings.into_iter().flat_map(|encoding| versions.map(|version| Dialect { encoding, version })).collect()
 }
@@ -120,9 +136,14 @@ impl Dialect {
         Ok(self.read(call.rpc, &answer))
     }
 
+    /// A request message, as it stands in an envelope.
+    pub fn encode(self, rpc: &str, message: &Value) -> Vec<u8> {
+        if self.encoding.is_json() { message.to_string().into_bytes() } else { encode(rpc, message) }
+    }
+
     /// The request of the call.
     pub fn request(self, call: &Call<'_>) -> Request<Bytes> {
-        let proto = encode(call.rpc, &call.message);
+        let message = self.encode(call.rpc, &call.message);
         let (uri, method, body): (String, Method, Vec<u8>) = match self.encoding {
             Encoding::Rest => {
                 let (binding, rest, uri) = url(call);
@@ -131,14 +152,13 @@ impl Dialect {
             }
             Encoding::GrpcAtUrl | Encoding::WebAtUrl | Encoding::WebTextAtUrl => {
                 let (binding, _, uri) = url(call);
-                (uri, binding.http_method.clone(), envelope(0, &proto))
+                (uri, binding.http_method.clone(), envelope(0, &message))
             }
-            Encoding::ConnectJson => {
-                (format!("/{}", call.rpc), Method::POST, call.message.to_string().into_bytes())
+            Encoding::ConnectJson | Encoding::ConnectProto => {
+                (format!("/{}", call.rpc), Method::POST, message)
             }
-            Encoding::ConnectProto => (format!("/{}", call.rpc), Method::POST, proto),
-            Encoding::Grpc | Encoding::Web | Encoding::WebText => {
-                (format!("/{}", call.rpc), Method::POST, envelope(0, &proto))
+            Encoding::Grpc | Encoding::Web | Encoding::WebText | Encoding::GrpcJson | Encoding::WebJson => {
+                (format!("/{}", call.rpc), Method::POST, envelope(0, &message))
             }
         };
         let body = if self.encoding.is_text() { STANDARD.encode(body).into_bytes() } else { body };
@@ -246,6 +266,9 @@ impl Dialect {
         }
         assert!(rest.is_empty());
         match (trailers["grpc-status"].to_str().unwrap(), message) {
+            ("0", Some(message)) if self.encoding.is_json() => {
+                Ok(from_json(rpc, std::str::from_utf8(&message).unwrap()))
+            }
             ("0", Some(message)) => Ok(from_proto(rpc, &message)),
             _ => Err(failure(&trailers)),
         }
@@ -257,6 +280,10 @@ impl Encoding {
         matches!(self, Self::GrpcAtUrl | Self::WebAtUrl | Self::WebTextAtUrl)
     }
 
+    pub fn is_json(self) -> bool {
+        matches!(self, Self::Rest | Self::ConnectJson | Self::GrpcJson | Self::WebJson)
+    }
+
     fn is_text(self) -> bool {
         matches!(self, Self::WebText | Self::WebTextAtUrl)
     }
@@ -266,6 +293,8 @@ impl Encoding {
             Self::Rest | Self::ConnectJson => "application/json",
             Self::ConnectProto => "application/proto",
             Self::Grpc => "application/grpc",
+            Self::GrpcJson => "application/grpc+json",
+            Self::WebJson => "application/grpc-web+json",
             Self::GrpcAtUrl => "application/grpc+proto",
             Self::Web => "application/grpc-web",
             Self::WebAtUrl => "application/grpc-web+proto",

@@ -27,7 +27,6 @@ async fn at_the_path_of_an_rpc() {
             "text/plain",
             "application/xml",
             "application/grpc+foo",
-            "application/grpc+json",
             "application/connect+json",
             "application/jsonx",
         ] {
@@ -66,7 +65,9 @@ async fn media_types_are_compared_without_case_and_parameters() {
         (Encoding::ConnectProto, "application/Proto"),
         (Encoding::Rest, "text/plain"),
         (Encoding::Rest, "application/xml; charset=latin1"),
-        (Encoding::Rest, "application/grpc+json"),
+        (Encoding::Rest, "application/grpc+foo"),
+        (Encoding::GrpcJson, "Application/Grpc+Json; charset=utf-8"),
+        (Encoding::WebJson, "application/grpc-web+JSON"),
     ] {
         for version in [Version::HTTP_11, Version::HTTP_2] {
             let dialect = Dialect { encoding, version };
@@ -121,6 +122,27 @@ async fn grpc_at_a_path_of_nobody() {
             assert_eq!(failure.code, 3, "{dialect:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn connect_at_a_path_of_nobody() {
+    let server = Server::start();
+    for version in [Version::HTTP_11, Version::HTTP_2] {
+        let mut client = Client::connect(server.address, version).await;
+        for (content_type, header, want) in [
+            ("application/json", "connect-protocol-version", CONNECT),
+            ("application/proto", "connect-protocol-version", CONNECT),
+            // JSON may be anybody's.
+            ("application/json", "x-other", r#"{"code":5,"message":"Not Found"}"#),
+            ("application/xml", "connect-protocol-version", r#"{"code":5,"message":"Not Found"}"#),
+        ] {
+            let request =
+                Request::post("/foo.Bar/Baz").header("content-type", content_type).header(header, "1");
+            let answer = client.send(request.body(Bytes::from("x")).unwrap()).await;
+            assert_eq!((answer.status.as_u16(), answer.text()), (404, want), "{content_type} {header}");
+        }
+    }
+    const CONNECT: &str = r#"{"code":"unimplemented","message":"unknown service foo.Bar"}"#;
 }
 
 #[tokio::test]

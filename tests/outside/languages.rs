@@ -29,7 +29,10 @@ async fn every_language_in_every_encoding() {
                         .unwrap_err();
                     let want = Error::from(refusal).to_status(language);
                     assert_eq!(failure.message, want.message, "{dialect:?} {language:?}");
-                    let detail = want.detail.map(|detail| (detail.id.to_owned(), detail.message.to_owned()));
+                    let detail = want.details.first().map(|detail| match detail {
+                        domain::Detail::Error { id, message } => ((*id).to_owned(), (*message).to_owned()),
+                        other => panic!("{other:?}"),
+                    });
                     assert_eq!(failure.detail, detail, "{dialect:?} {language:?}");
                 }
             }

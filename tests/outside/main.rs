@@ -19,3 +19,4 @@ mod reloading;
 mod scenarios;
 mod server;
 mod standard_services;
+mod tls;

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use http::Version;
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -9,8 +10,10 @@ use tokio::{
 };
 
 use crate::{
+    client::Client,
     dialect::{Call, dialects},
     reloading::{GET, MEMORY, REST, Reloading, SET, call, world},
+    tls::file,
 };
 
 #[tokio::test]
@@ -59,6 +62,23 @@ async fn forwarding_headers_count_from_the_reload_on() {
     server.directory(&directory.replace("[\"a.example\"]", "[]"));
     server.reload().await;
     assert_eq!(REST.call(&mut client, &get).await.unwrap_err(), not_found);
+}
+
+#[tokio::test]
+async fn certificate_and_key_are_those_of_the_files_from_the_reload_on() {
+    let mut server = Reloading::start(MEMORY, &world(&[("o", "active")], &[("t", "o")]));
+    let with_key = |key: &str| {
+        format!("{MEMORY}\ntls-certificate = {:?}\ntls-key = {:?}", file("certificate.pem"), file(key))
+    };
+    server.settings(&with_key("certificate.pem"));
+    let (problems, _) = server.reload_in_vain().await;
+    assert!(problems.contains("the private key cannot be read"), "{problems}");
+    assert!(server.knows("t").await);
+    server.settings(&with_key("key.pem"));
+    server.reload().await;
+    let mut client = Client::connect_tls(server.server.address, Version::HTTP_11).await;
+    let failure = call(REST, &mut client, "t", GET, json!({"key": "k"})).await.unwrap_err();
+    assert_eq!(failure.message, "Metadata not found (QUERY-Rph32)");
 }
 
 #[tokio::test]

@@ -126,7 +126,8 @@ impl Server {
         let mut greeting = String::new();
         lines.read_line(&mut greeting).unwrap();
         let address = greeting
-            .strip_prefix("metagate listens on http://")
+            .strip_prefix("metagate listens on http")
+            .and_then(|rest| rest.strip_prefix("s").unwrap_or(rest).strip_prefix("://"))
             .map(|address| address.trim().parse().unwrap());
         let Some(address) = address else {
             let _ = child.kill();

@@ -96,9 +96,13 @@ async fn only_grpc_speaks_them() {
         "/grpc.health.v1.Health/Watch",
         "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
     ] {
-        for content_type in
-            ["application/json", "application/proto", "application/grpc-web", "application/grpc-web-text"]
-        {
+        for content_type in [
+            "application/json",
+            "application/proto",
+            "application/grpc+json",
+            "application/grpc-web",
+            "application/grpc-web-text",
+        ] {
             let answer =
                 client.send(Request::post(path).header("content-type", content_type).body("").unwrap()).await;
             assert_eq!(answer.status, 415, "{path} {content_type}");

@@ -2,20 +2,24 @@
 
 use std::{fs, path::Path};
 
-use prost_reflect::{DescriptorPool, Kind};
+use prost_reflect::{DescriptorPool, FieldDescriptor, Kind};
 
-use crate::{Result, messages_of, modules};
+use crate::{Result, is_generated, messages_of, modules, naming};
+
+/// The well-known types of `protojson`.
+pub(crate) const WELL_KNOWN: [(&str, &str); 2] =
+    [(".google.protobuf.Any", "::protojson::Any"), (".google.protobuf.Timestamp", "::protojson::Timestamp")];
 
 /// Writes `<package>.serde.rs` for every package.
 pub(crate) fn generate(descriptors: &[u8], pool: &DescriptorPool, out: &Path) -> Result<()> {
     let packages = modules::packages(pool);
     let prefixes: Vec<String> = packages.iter().map(|package| format!(".{package}")).collect();
-    pbjson_build::Builder::new()
-        .register_descriptors(descriptors)?
-        .out_dir(out)
-        .ignore_unknown_fields()
-        .extern_path(".google.protobuf.Timestamp", "::protojson::Timestamp")
-        .build(&prefixes)?;
+    let mut pbjson = pbjson_build::Builder::new();
+    pbjson.register_descriptors(descriptors)?.out_dir(out).ignore_unknown_fields();
+    for (proto, rust) in WELL_KNOWN {
+        pbjson.extern_path(proto, rust);
+    }
+    pbjson.build(&prefixes)?;
     for package in &packages {
         let path = out.join(format!("{package}.serde.rs"));
         if !path.exists() {
@@ -32,6 +36,27 @@ pub(crate) fn generate(descriptors: &[u8], pool: &DescriptorPool, out: &Path) ->
         fs::write(&path, code)?;
     }
     Ok(())
+}
+
+/// The list of all types that a `google.protobuf.Any` may hold; nothing where there is no such field.
+pub(crate) fn types(pool: &DescriptorPool) -> String {
+    let messages = || {
+        let files = pool.files().filter(|file| is_generated(file.package_name()));
+        files.flat_map(|file| messages_of(&file))
+    };
+    let is_any = |field: FieldDescriptor| matches!(field.kind(), Kind::Message(message) if message.full_name() == "google.protobuf.Any");
+    if !messages().any(|message| message.fields().any(is_any)) {
+        return String::new();
+    }
+    let types: String = messages()
+        .map(|message| {
+            let path = naming::path_from_root(&message);
+            format!("    ::protojson::Type::of::<{path}>({:?}),\n", message.full_name())
+        })
+        .collect();
+    format!(
+        "/// What a `google.protobuf.Any` may hold.\npub const TYPES: &[::protojson::Type] = &[\n{types}];\n"
+    )
 }
 
 /// Enum fields, single and repeated.

@@ -25,19 +25,20 @@ use prost_reflect::{DescriptorPool, FileDescriptor, prost_types::FileDescriptorS
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Generates code for all `.proto` files below `proto` whose path begins with one of `roots`, into `out`:
-/// `mod.rs`, which includes the rest, and `descriptors.binpb`, the descriptor set that reflection serves.
+/// `mod.rs`, which includes the rest, and `descriptors.binpb`, the descriptor set that reflection serves. What they
+/// import may also come from `imports`.
 ///
 /// Packages of options and well-known types are only read; they are not part of the module tree.
 ///
 /// # Errors
 /// A proto that does not compile, or that uses something for which there is no generator.
-pub fn generate(proto: &Path, roots: &[&str], out: &Path) -> Result<()> {
+pub fn generate(proto: &Path, imports: &[&Path], roots: &[&str], out: &Path) -> Result<()> {
     let mut files = Vec::new();
     for root in roots {
         find_protos(&proto.join(root), &mut files)?;
     }
     files.sort();
-    let mut compiler = protox::Compiler::new([proto])?;
+    let mut compiler = protox::Compiler::new([proto].iter().chain(imports))?;
     compiler.include_imports(true).include_source_info(true).open_files(&files)?;
     let descriptors = compiler.encode_file_descriptor_set();
     fs::write(out.join("descriptors.binpb"), &descriptors)?;
@@ -46,7 +47,10 @@ pub fn generate(proto: &Path, roots: &[&str], out: &Path) -> Result<()> {
     let pool = DescriptorPool::decode(descriptors.as_slice())?;
     let set = FileDescriptorSet::decode(descriptors.as_slice())?;
     let mut prost = prost_build::Config::new();
-    prost.out_dir(out).bytes(["."]).extern_path(".google.protobuf.Timestamp", "::protojson::Timestamp");
+    prost.out_dir(out).bytes(["."]).enable_type_names();
+    for (proto, rust) in json::WELL_KNOWN {
+        prost.extern_path(proto, rust);
+    }
     prost.compile_fds(set)?;
     json::generate(&descriptors, &pool, out)?;
 
@@ -55,7 +59,7 @@ pub fn generate(proto: &Path, roots: &[&str], out: &Path) -> Result<()> {
         let code = package_code(&pool, package)?;
         fs::write(out.join(format!("{package}.rules.rs")), code)?;
     }
-    fs::write(out.join("mod.rs"), modules::tree(&packages, out))?;
+    fs::write(out.join("mod.rs"), modules::tree(&packages, out) + &json::types(&pool))?;
     Ok(())
 }
 

@@ -9,7 +9,8 @@ pub(crate) fn rust_path(message: &MessageDescriptor, package: &str) -> String {
     format!("{up}{}", path_from_root(message))
 }
 
-fn path_from_root(message: &MessageDescriptor) -> String {
+/// The Rust path of a message from the root of the module tree.
+pub(crate) fn path_from_root(message: &MessageDescriptor) -> String {
     let mut path: Vec<String> = message.package_name().split('.').map(module).collect();
     let mut parents = Vec::new();
     let mut parent = message.parent_message();

@@ -26,25 +26,18 @@ fn rpc(options: &str) -> String {
     format!("rpc Do(Q) returns (P) {{ {options} }}")
 }
 
-/// Generates code for the options of the API and one more proto.
+/// Generates code for one proto, which imports the options of the API; the whole of it.
 fn generated(proto: &str) -> Result<String, String> {
     let folder = tempfile::tempdir().unwrap();
     let (protos, out) = (folder.path().join("proto"), folder.path().join("out"));
     let api = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
-    for name in [
-        "google/api/annotations.proto",
-        "google/api/http.proto",
-        "metagate/service.proto",
-        "validate/validate.proto",
-        "zitadel/options.proto",
-    ] {
-        fs::create_dir_all(protos.join(name).parent().unwrap()).unwrap();
-        fs::copy(api.join(name), protos.join(name)).unwrap();
-    }
+    fs::create_dir_all(protos.join("zitadel")).unwrap();
     fs::write(protos.join("zitadel/test.proto"), proto).unwrap();
     fs::create_dir(&out).unwrap();
-    generate(&protos, &["zitadel"], &out).map_err(|error| error.to_string())?;
-    Ok(fs::read_to_string(out.join("zitadel.test.v1.rules.rs")).unwrap())
+    generate(&protos, &[&api], &["zitadel"], &out).map_err(|error| error.to_string())?;
+    let files =
+        ["zitadel.test.v1.rules.rs", "mod.rs"].map(|file| fs::read_to_string(out.join(file)).unwrap());
+    Ok(files.concat())
 }
 
 #[test]
@@ -63,6 +56,15 @@ fn what_is_known_is_generated() {
     ] {
         assert!(code.contains(part), "{part} is not in\n{code}");
     }
+}
+
+#[test]
+fn types_are_listed_where_a_field_may_hold_any() {
+    let listed = "(\"zitadel.test.v1.Q\")";
+    let any = service("google.protobuf.Any any = 1;", &rpc(""))
+        .replace("import \"validate", "import \"google/protobuf/any.proto\"; import \"validate");
+    assert!(generated(&any).unwrap().contains(listed));
+    assert!(!generated(&service("string key = 1;", &rpc(""))).unwrap().contains(listed));
 }
 
 #[test]

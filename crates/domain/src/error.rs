@@ -52,6 +52,9 @@ pub enum Error {
         /// What was wrong, for a developer to read.
         message: String,
     },
+    /// What a service says in words of its own.
+    #[error("{:?}: {}", .0.code, .0.message)]
+    Stated(Box<Status>),
     /// The store did not answer, or not in time. After a write the outcome is open, but it is all or nothing.
     #[error("store unavailable: {cause}")]
     Unavailable {
@@ -85,17 +88,29 @@ pub struct Status {
     pub code: Code,
     /// The whole message, id included.
     pub message: String,
-    /// The machine-readable part, if there is one.
-    pub detail: Option<Detail>,
+    /// The machine-readable parts.
+    pub details: Vec<Detail>,
 }
 
-/// The content of a `zitadel.v1.ErrorDetail`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Detail {
-    /// ZITADEL's id of the error.
-    pub id: &'static str,
-    /// The message without the id.
-    pub message: &'static str,
+/// A machine-readable part of a status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// A `zitadel.v1.ErrorDetail`.
+    Error {
+        /// ZITADEL's id of the error.
+        id: &'static str,
+        /// The message without the id.
+        message: &'static str,
+    },
+    /// Any other message.
+    Message {
+        /// The full name of its type.
+        type_name: String,
+        /// The message in protobuf.
+        proto: Vec<u8>,
+        /// The message in JSON, an object.
+        json: String,
+    },
 }
 
 impl From<Refusal> for Error {
@@ -112,7 +127,7 @@ impl Error {
 
     /// The error in words, in `language` where it has a translation.
     pub fn to_status(&self, language: Language) -> Status {
-        let plain = |code, message: String| Status { code, message, detail: None };
+        let plain = |code, message: String| Status { code, message, details: Vec::new() };
         match self {
             Self::Refused(refusal) => {
                 let row = refusal.row();
@@ -124,7 +139,7 @@ impl Error {
                     Some(id) => Status {
                         code: row.code,
                         message: format!("{text} ({id})"),
-                        detail: Some(Detail { id, message: text }),
+                        details: vec![Detail::Error { id, message: text }],
                     },
                     None => plain(row.code, text.to_owned()),
                 }
@@ -139,6 +154,7 @@ impl Error {
                 plain(Code::NotFound, message)
             }
             Self::Protocol { code, message } => plain(*code, message.clone()),
+            Self::Stated(status) => status.as_ref().clone(),
             Self::Unavailable { .. } => plain(Code::Unavailable, "the store is unavailable".to_owned()),
             Self::StoreFull { .. } => plain(Code::ResourceExhausted, "the store is full".to_owned()),
             Self::StoreDamaged { .. } => plain(Code::DataLoss, "the stored data is damaged".to_owned()),
@@ -158,7 +174,7 @@ mod tests {
         let status = Error::from(Refusal::GetAbsent).to_status(Language::En);
         assert_eq!(status.code, Code::NotFound);
         assert_eq!(status.message, "Metadata not found (QUERY-Rph32)");
-        assert_eq!(status.detail, Some(Detail { id: "QUERY-Rph32", message: "Metadata not found" }));
+        assert_eq!(status.details, [Detail::Error { id: "QUERY-Rph32", message: "Metadata not found" }]);
     }
 
     #[test]
@@ -166,7 +182,11 @@ mod tests {
         let status = Error::from(Refusal::AuthorizationMissing).to_status(Language::De);
         assert_eq!(
             status,
-            Status { code: Code::Unauthenticated, message: "auth header missing".to_owned(), detail: None }
+            Status {
+                code: Code::Unauthenticated,
+                message: "auth header missing".to_owned(),
+                details: Vec::new()
+            }
         );
     }
 

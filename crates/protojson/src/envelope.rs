@@ -20,6 +20,12 @@ pub enum Envelope {
 #[derive(Debug)]
 pub struct Error(String);
 
+impl Error {
+    pub(crate) fn new(text: &str) -> Self {
+        Self(format!("proto: {text}"))
+    }
+}
+
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)

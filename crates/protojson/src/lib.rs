@@ -4,6 +4,7 @@
 //! pointed at instead of pbjson's own runtime, because that one differs: it refuses `null` for most fields, `5.0`
 //! for integers and line breaks in base64, takes loose numbers and times, and loses unknown enum numbers.
 
+mod any;
 mod bytes;
 mod deserializer;
 mod enumeration;
@@ -12,6 +13,7 @@ mod number;
 mod raw;
 mod timestamp;
 
+pub use any::{Any, Type, any_json, register};
 pub use envelope::{Envelope, Error, from_slice, to_vec};
 pub use timestamp::Timestamp;
 
