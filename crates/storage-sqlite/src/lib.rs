@@ -5,6 +5,7 @@
 
 mod checksum;
 mod error;
+mod operation;
 mod page;
 mod readers;
 mod schema;
@@ -25,12 +26,13 @@ use storage::{Store, StoreError};
 
 pub use checksum::VFS;
 pub use error::OpenError;
+use operation::Operation;
 use readers::Readers;
 #[cfg(not(feature = "tuning"))]
 use tuning::Tuning;
 #[cfg(feature = "tuning")]
 pub use tuning::{Mistake, Tuning};
-use writer::{Operation, Writer};
+use writer::Writer;
 
 /// A store in a SQLite file.
 pub struct SqliteStore {

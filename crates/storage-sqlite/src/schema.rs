@@ -26,7 +26,7 @@ const LOG_BYTES_KEPT: i64 = 64 * 1024 * 1024;
 /// What makes each version of the schema from the one before.
 ///
 /// Times are microseconds since the Unix epoch. `entries` counts an organization's metadata, so that a page need not.
-/// A value beyond [`crate::writer::INLINE_BYTES_MAX`] stands in a table of its own, so that keys stay close together.
+/// A value beyond [`crate::operation::INLINE_BYTES_MAX`] stands in a table of its own, so that keys stay close together.
 const MIGRATIONS: [&str; 1] = ["
     CREATE TABLE organization (
         number                 INTEGER PRIMARY KEY,

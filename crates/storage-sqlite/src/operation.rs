@@ -1,0 +1,255 @@
+//! What the writer is asked to do: one operation in a transaction that others share.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use domain::{Change, Details, Key, Organization, OrganizationId, OrganizationState, Timestamp};
+use rusqlite::{Connection, OptionalExtension, params};
+use storage::{Effect, StoreError, judge};
+use tokio::sync::oneshot;
+
+use crate::{Organizations, Row, error::failure, schema};
+
+/// Values up to this size, in bytes, stand beside their keys.
+pub(crate) const INLINE_BYTES_MAX: usize = 2_048;
+
+/// Where who waits is told.
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// Something to write.
+pub(crate) enum Operation {
+    Apply { organization: OrganizationId, changes: Vec<Change>, reply: Reply<Details> },
+    Create { id: OrganizationId, name: String, reply: Reply<Organization> },
+    SetState { id: OrganizationId, state: OrganizationState, reply: Reply<Organization> },
+}
+
+impl Operation {
+    /// Does it, in a transaction. Returns whether it failed, and how to tell who waits for it.
+    pub(crate) fn perform(self, step: &mut Step<'_>) -> (Option<StoreError>, Answer) {
+        match self {
+            Self::Apply { organization, changes, reply } => finish(step.apply(&organization, changes), reply),
+            Self::Create { id, name, reply } => finish(step.create(&id, name), reply),
+            Self::SetState { id, state, reply } => finish(step.set_state(&id, state), reply),
+        }
+    }
+
+    /// How to tell who waits that it was not even tried.
+    pub(crate) fn into_answer(self) -> Answer {
+        let untried = StoreError::unavailable("a write that shared the commit has failed");
+        match self {
+            Self::Apply { reply, .. } => finish(Err(untried), reply).1,
+            Self::Create { reply, .. } | Self::SetState { reply, .. } => finish(Err(untried), reply).1,
+        }
+    }
+}
+
+/// Tells somebody how it went; takes what kept the transaction from being committed.
+pub(crate) type Answer = Box<dyn FnOnce(Option<&StoreError>)>;
+
+/// Whether an operation failed, and how to tell who waits for it.
+fn finish<T: 'static>(outcome: Result<T, StoreError>, reply: Reply<T>) -> (Option<StoreError>, Answer) {
+    let failed = outcome.as_ref().err().map(copy);
+    let answer = move |uncommitted: Option<&StoreError>| {
+        let outcome = match (uncommitted, outcome) {
+            (None, outcome) | (Some(StoreError::Damaged(_)), outcome @ Err(StoreError::Damaged(_))) => {
+                outcome
+            }
+            (Some(StoreError::Damaged(cause)), _) => {
+                Err(StoreError::unavailable(format!("a write that shared the commit met damage: {cause}")))
+            }
+            (Some(error), _) => Err(copy(error)),
+        };
+        // Nobody waits any more: the deadline has passed, and the write stands.
+        let _ = reply.send(outcome);
+    };
+    (failed, Box::new(answer))
+}
+
+/// The same error for one more caller.
+fn copy(error: &StoreError) -> StoreError {
+    match error {
+        StoreError::OrganizationNotFound => StoreError::OrganizationNotFound,
+        StoreError::KeyAbsent { index } => StoreError::KeyAbsent { index: *index },
+        StoreError::Full(cause) => StoreError::Full(cause.to_string().into()),
+        StoreError::Damaged(cause) => StoreError::Damaged(cause.to_string().into()),
+        StoreError::Unavailable(cause) => StoreError::unavailable(cause.to_string()),
+    }
+}
+
+/// One operation inside a transaction.
+pub(crate) struct Step<'a> {
+    connection: &'a Connection,
+    organizations: &'a Organizations,
+    /// What earlier operations of the transaction did.
+    changed: &'a HashMap<OrganizationId, Row>,
+    /// What this one does to its organization's row.
+    pub(crate) row: Option<Row>,
+}
+
+impl<'a> Step<'a> {
+    pub(crate) fn new(
+        connection: &'a Connection,
+        organizations: &'a Organizations,
+        changed: &'a HashMap<OrganizationId, Row>,
+    ) -> Self {
+        Self { connection, organizations, changed, row: None }
+    }
+
+    fn find(&self, id: &OrganizationId) -> Option<Row> {
+        self.changed.get(id).cloned().or_else(|| self.organizations.get(id))
+    }
+
+    fn apply(&mut self, id: &OrganizationId, changes: Vec<Change>) -> Result<Details, StoreError> {
+        let row = self.find(id).filter(|row| row.organization.state != OrganizationState::Removed);
+        let mut row = row.ok_or(StoreError::OrganizationNotFound)?;
+        let effects = judge(changes, |key| self.stored(row.number, key).map_err(failure))?;
+        let at = Timestamp::now().max(row.last_event_at);
+        if !effects.is_empty() {
+            for effect in effects {
+                row.organization.sequence += 1;
+                self.write(&mut row, effect, at).map_err(failure)?;
+            }
+            row.last_event_at = at;
+            row.organization.last_metadata_event = Details { sequence: row.organization.sequence, at };
+            self.update(&row).map_err(failure)?;
+        }
+        let details = row.organization.last_metadata_event;
+        self.row = Some(row);
+        Ok(details)
+    }
+
+    fn create(&mut self, id: &OrganizationId, name: String) -> Result<Organization, StoreError> {
+        let row = match self.find(id) {
+            Some(row) => row,
+            None => self.insert(id, name).map_err(failure)?,
+        };
+        let organization = row.organization.clone();
+        self.row = Some(row);
+        Ok(organization)
+    }
+
+    fn set_state(
+        &mut self,
+        id: &OrganizationId,
+        state: OrganizationState,
+    ) -> Result<Organization, StoreError> {
+        let mut row = self.find(id).ok_or(StoreError::OrganizationNotFound)?;
+        if row.organization.state != state {
+            if row.organization.state == OrganizationState::Removed {
+                return Err(StoreError::OrganizationNotFound);
+            }
+            row.organization.state = state;
+            row.organization.sequence += 1;
+            row.last_event_at = Timestamp::now().max(row.last_event_at);
+            if state == OrganizationState::Removed {
+                row.entries = 0;
+                self.clear(row.number).map_err(failure)?;
+            }
+            self.update(&row).map_err(failure)?;
+        }
+        let organization = row.organization.clone();
+        self.row = Some(row);
+        Ok(organization)
+    }
+
+    fn stored(&self, organization: i64, key: &Key) -> rusqlite::Result<Option<Bytes>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT coalesce(value, (SELECT value FROM large_value WHERE number = large_value)) \
+             FROM metadata WHERE organization = ?1 AND key = ?2",
+        )?;
+        let value: Option<Vec<u8>> =
+            statement.query_row((organization, key.as_str()), |row| row.get(0)).optional()?;
+        Ok(value.map(Bytes::from))
+    }
+
+    /// Makes one event happen; its number is the row's sequence.
+    fn write(&self, row: &mut Row, Effect { key, value }: Effect, at: Timestamp) -> rusqlite::Result<()> {
+        let (number, key) = (row.number, key.as_str());
+        let mut find = self
+            .connection
+            .prepare_cached("SELECT large_value FROM metadata WHERE organization = ?1 AND key = ?2")?;
+        let found: Option<Option<i64>> = find.query_row((number, key), |row| row.get(0)).optional()?;
+        if let Some(Some(large)) = found {
+            self.connection.prepare_cached("DELETE FROM large_value WHERE number = ?1")?.execute([large])?;
+        }
+        let Some(value) = value else {
+            let mut delete = self
+                .connection
+                .prepare_cached("DELETE FROM metadata WHERE organization = ?1 AND key = ?2")?;
+            row.entries -= delete.execute((number, key))? as u64;
+            return Ok(());
+        };
+        let (inline, large) = if value.len() <= INLINE_BYTES_MAX {
+            (Some(&value[..]), None)
+        } else {
+            self.connection
+                .prepare_cached("INSERT INTO large_value (value) VALUES (?1)")?
+                .execute([&value[..]])?;
+            (None, Some(self.connection.last_insert_rowid()))
+        };
+        let mut upsert = self.connection.prepare_cached(
+            "INSERT INTO metadata (organization, key, value, large_value, sequence, created_at, changed_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6) \
+             ON CONFLICT DO UPDATE SET value = ?3, large_value = ?4, sequence = ?5, changed_at = ?6",
+        )?;
+        upsert.execute(params![number, key, inline, large, row.organization.sequence, at.as_micros()])?;
+        if found.is_none() {
+            row.entries += 1;
+        }
+        Ok(())
+    }
+
+    fn clear(&self, organization: i64) -> rusqlite::Result<()> {
+        self.connection
+            .prepare_cached(
+                "DELETE FROM large_value WHERE number IN (SELECT large_value FROM metadata WHERE organization = ?1)",
+            )?
+            .execute([organization])?;
+        self.connection
+            .prepare_cached("DELETE FROM metadata WHERE organization = ?1")?
+            .execute([organization])?;
+        Ok(())
+    }
+
+    fn insert(&self, id: &OrganizationId, name: String) -> rusqlite::Result<Row> {
+        let created_at = Timestamp::now();
+        let state = OrganizationState::Active;
+        let mut insert = self.connection.prepare_cached(
+            "INSERT INTO organization (id, name, state, created_at, sequence, last_event_at, last_metadata_sequence, \
+             last_metadata_at, entries) VALUES (?1, ?2, ?3, ?4, 1, ?4, 1, ?4, 0)",
+        )?;
+        insert.execute(params![id.as_str(), name, schema::number_of(state), created_at.as_micros()])?;
+        let last_metadata_event = Details { sequence: 1, at: created_at };
+        let organization =
+            Organization { id: id.clone(), name, state, created_at, sequence: 1, last_metadata_event };
+        Ok(Row {
+            number: self.connection.last_insert_rowid(),
+            organization,
+            last_event_at: created_at,
+            entries: 0,
+        })
+    }
+
+    fn update(&self, row: &Row) -> rusqlite::Result<()> {
+        let mut update = self.connection.prepare_cached(
+            "UPDATE organization SET state = ?2, sequence = ?3, last_event_at = ?4, last_metadata_sequence = ?5, \
+             last_metadata_at = ?6, entries = ?7 WHERE number = ?1",
+        )?;
+        let Organization {
+            state,
+            sequence,
+            last_metadata_event: Details { sequence: metadata_sequence, at },
+            ..
+        } = &row.organization;
+        update.execute(params![
+            row.number,
+            schema::number_of(*state),
+            sequence,
+            row.last_event_at.as_micros(),
+            metadata_sequence,
+            at.as_micros(),
+            row.entries,
+        ])?;
+        Ok(())
+    }
+}
