@@ -191,10 +191,10 @@ impl State {
         if self.is_off {
             return Err(failure);
         }
-        self.operations += 1;
-        self.writes += u64::from(operation == Operation::Write);
-        self.syncs += u64::from(operation == Operation::Sync);
         let (is_write, is_sync) = (operation == Operation::Write, operation == Operation::Sync);
+        self.operations += 1;
+        self.writes += u64::from(is_write);
+        self.syncs += u64::from(is_sync);
         let fails = match self.fault {
             None => None,
             Some(Fault::Once(at)) => (self.operations == at).then_some(failure),

@@ -117,9 +117,9 @@ struct Log {
 }
 
 impl Log {
-    /// Writes once more what is there, the first time.
+    /// Writes once more what is there, until that has worked.
     fn renew(&mut self, below: &mut Below<'_>) -> Result<(), Failure> {
-        if std::mem::replace(&mut self.is_renewed, true) {
+        if self.is_renewed {
             return Ok(());
         }
         let size = below.size()?;
@@ -131,7 +131,11 @@ impl Log {
             below.write(&data, offset)?;
             offset += data.len() as u64;
         }
-        if size > 0 { below.sync() } else { Ok(()) }
+        if size > 0 {
+            below.sync()?;
+        }
+        self.is_renewed = true;
+        Ok(())
     }
 }
 
