@@ -2,7 +2,7 @@
 //!
 //! What holds throughout, by SQLite's own contract (sqlite.org/c3ref/vfs.html and io_methods.html):
 //! - SQLite passes pointers that are valid for the call, and lengths that go with them.
-//! - It opens a file with `szOsFile` bytes of memory, aligned for a pointer, which stay in place until `xClose`.
+//! - It opens a file with `szOsFile` bytes of memory, aligned for 8 bytes, which stay in place until `xClose`.
 //! - It calls methods of a file only between its `xOpen`, if that set `pMethods`, and its `xClose`, and not from two
 //!   threads at once.
 
@@ -27,7 +27,7 @@ struct Registration {
 }
 
 /// A file as SQLite holds it. The memory of the file below follows it.
-#[repr(C)]
+#[repr(C, align(8))]
 struct File {
     base: sqlite3_file,
     /// `None` before the file is open, and after it was closed.
@@ -66,10 +66,10 @@ pub(crate) fn register(name: CString, layer: Arc<dyn Layer>, is_default: bool) -
         xDelete: Some(delete),
         xAccess: Some(access),
         xFullPathname: Some(full_pathname),
-        xDlOpen: None,
-        xDlError: None,
-        xDlSym: None,
-        xDlClose: None,
+        xDlOpen: Some(dl_open),
+        xDlError: Some(dl_error),
+        xDlSym: Some(dl_sym),
+        xDlClose: Some(dl_close),
         xRandomness: Some(randomness),
         xSleep: Some(sleep),
         xCurrentTime: Some(current_time),
@@ -89,7 +89,8 @@ pub(crate) fn register(name: CString, layer: Arc<dyn Layer>, is_default: bool) -
 /// Calls a method of the VFS below; `$otherwise` if it has none.
 macro_rules! vfs_below {
     ($vfs:ident.$method:ident($($argument:expr),*), $otherwise:expr) => {{
-        let below = registration($vfs).below;
+        // SAFETY: only VFSs that `register` made have the methods that this stands in.
+        let below = unsafe { registration($vfs) }.below;
         // SAFETY: `below` was registered when this VFS was, and is never freed.
         match unsafe { (*below).$method } {
             // SAFETY: the arguments are SQLite's own, or as valid as those.
@@ -112,15 +113,17 @@ macro_rules! file_below {
     }};
 }
 
-fn registration(vfs: *mut sqlite3_vfs) -> &'static Registration {
-    // SAFETY: only VFSs that `register` made have these methods, and theirs are leaked.
+/// # Safety
+/// `register` made `vfs`.
+unsafe fn registration(vfs: *mut sqlite3_vfs) -> &'static Registration {
+    // SAFETY: what hangs on it is leaked.
     unsafe { &*(*vfs).pAppData.cast::<Registration>() }
 }
 
 /// The file below, in the memory that follows the file above.
 fn below(file: *mut sqlite3_file) -> *mut sqlite3_file {
-    // SAFETY: `szOsFile` counts both, and `File` is a multiple of a pointer's alignment long.
-    unsafe { file.cast::<File>().add(1) }.cast()
+    // `szOsFile` counts both, and `File` is a multiple of 8 bytes long.
+    file.cast::<File>().wrapping_add(1).cast()
 }
 
 fn outcome(result: Result<(), Failure>) -> c_int {
@@ -157,8 +160,9 @@ unsafe extern "C" fn open(
     let opened = if name.is_null() {
         Ok(Box::new(Nameless) as Box<dyn Handle>)
     } else {
-        // SAFETY: a name that is not null is a path.
-        registration(vfs).layer.open(unsafe { path(name) }, kind)
+        // SAFETY: `register` made the VFS; a name that is not null is a path.
+        let (registration, path) = unsafe { (registration(vfs), path(name)) };
+        registration.layer.open(path, kind)
     };
     let handle = match opened {
         Ok(handle) => Some(handle),
@@ -179,8 +183,9 @@ unsafe extern "C" fn open(
 }
 
 unsafe extern "C" fn delete(vfs: *mut sqlite3_vfs, name: *const c_char, sync_dir: c_int) -> c_int {
-    // SAFETY: the name is a path.
-    if let Err(Failure(code)) = registration(vfs).layer.delete(unsafe { path(name) }) {
+    // SAFETY: `register` made the VFS; the name is a path.
+    let (registration, path) = unsafe { (registration(vfs), path(name)) };
+    if let Err(Failure(code)) = registration.layer.delete(path) {
         return code;
     }
     vfs_below!(vfs.xDelete(name, sync_dir), ffi::SQLITE_IOERR_DELETE)
@@ -202,6 +207,25 @@ unsafe extern "C" fn full_pathname(
     out: *mut c_char,
 ) -> c_int {
     vfs_below!(vfs.xFullPathname(name, out_length, out), ffi::SQLITE_CANTOPEN)
+}
+
+/// What a library has under a name, as SQLite's header declares it.
+type Symbol = Option<unsafe extern "C" fn(*mut sqlite3_vfs, *mut c_void, *const c_char)>;
+
+unsafe extern "C" fn dl_open(vfs: *mut sqlite3_vfs, name: *const c_char) -> *mut c_void {
+    vfs_below!(vfs.xDlOpen(name), ptr::null_mut())
+}
+
+unsafe extern "C" fn dl_error(vfs: *mut sqlite3_vfs, length: c_int, out: *mut c_char) {
+    vfs_below!(vfs.xDlError(length, out), ());
+}
+
+unsafe extern "C" fn dl_sym(vfs: *mut sqlite3_vfs, library: *mut c_void, symbol: *const c_char) -> Symbol {
+    vfs_below!(vfs.xDlSym(library, symbol), None)
+}
+
+unsafe extern "C" fn dl_close(vfs: *mut sqlite3_vfs, library: *mut c_void) {
+    vfs_below!(vfs.xDlClose(library), ());
 }
 
 unsafe extern "C" fn randomness(vfs: *mut sqlite3_vfs, length: c_int, out: *mut c_char) -> c_int {
@@ -304,12 +328,15 @@ fn place(length: usize, offset: u64) -> Option<(c_int, sqlite3_int64)> {
 }
 
 /// Asks the file's handle; `otherwise` cannot be, as SQLite uses no file that is not open.
-fn ask<T>(
+///
+/// # Safety
+/// `open` made the file, and no other thread uses it.
+unsafe fn ask<T>(
     file: *mut sqlite3_file,
     otherwise: Failure,
     ask: impl FnOnce(&mut dyn Handle, &mut Below<'_>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    // SAFETY: SQLite gives an open file that `open` made, to one thread at a time.
+    // SAFETY: the caller says so.
     let handle = unsafe { &mut (*file.cast::<File>()).handle };
     let mut below = Below { file: below(file), call: PhantomData };
     ask(handle.as_mut().ok_or(otherwise)?.as_mut(), &mut below)
@@ -336,7 +363,8 @@ unsafe extern "C" fn read(
         ptr::write_bytes(data.cast::<u8>(), 0, length);
         slice::from_raw_parts_mut(data.cast::<u8>(), length)
     };
-    outcome(ask(file, Failure::READ, |handle, below| handle.read(below, data, offset)))
+    // SAFETY: SQLite gives an open file of ours, to one thread at a time.
+    outcome(unsafe { ask(file, Failure::READ, |handle, below| handle.read(below, data, offset)) })
 }
 
 unsafe extern "C" fn write(
@@ -350,20 +378,24 @@ unsafe extern "C" fn write(
     };
     // SAFETY: SQLite gives that many bytes.
     let data = unsafe { slice::from_raw_parts(data.cast::<u8>(), length) };
-    outcome(ask(file, Failure::WRITE, |handle, below| handle.write(below, data, offset)))
+    // SAFETY: SQLite gives an open file of ours, to one thread at a time.
+    outcome(unsafe { ask(file, Failure::WRITE, |handle, below| handle.write(below, data, offset)) })
 }
 
 unsafe extern "C" fn truncate(file: *mut sqlite3_file, size: sqlite3_int64) -> c_int {
     let Ok(size) = u64::try_from(size) else { return ffi::SQLITE_IOERR_TRUNCATE };
-    outcome(ask(file, Failure::TRUNCATE, |handle, below| handle.truncate(below, size)))
+    // SAFETY: SQLite gives an open file of ours, to one thread at a time.
+    outcome(unsafe { ask(file, Failure::TRUNCATE, |handle, below| handle.truncate(below, size)) })
 }
 
 unsafe extern "C" fn sync(file: *mut sqlite3_file, _flags: c_int) -> c_int {
-    outcome(ask(file, Failure::SYNC, |handle, below| handle.sync(below)))
+    // SAFETY: SQLite gives an open file of ours, to one thread at a time.
+    outcome(unsafe { ask(file, Failure::SYNC, |handle, below| handle.sync(below)) })
 }
 
 unsafe extern "C" fn file_size(file: *mut sqlite3_file, out: *mut sqlite3_int64) -> c_int {
-    let size = ask(file, Failure::SIZE, |handle, below| handle.size(below));
+    // SAFETY: SQLite gives an open file of ours, to one thread at a time.
+    let size = unsafe { ask(file, Failure::SIZE, |handle, below| handle.size(below)) };
     outcome(size.and_then(|size| {
         let size = sqlite3_int64::try_from(size).map_err(|_| Failure::SIZE)?;
         // SAFETY: SQLite gives a place for the size.
