@@ -25,12 +25,13 @@ use super::{
     tls::{self, Tls},
 };
 
-/// HTTP/2 flow-control windows, in bytes: the default of 64 KiB stalls on real round trips.
-const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
-const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+/// The HTTP/2 flow-control window of a stream, in bytes: the default of 64 KiB stalls on real round trips.
+pub const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
+/// The same, of a whole connection.
+pub const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 
 /// Concurrent calls on one HTTP/2 connection.
-const STREAMS_MAX: u32 = 1_000;
+pub const STREAMS_MAX: u32 = 1_000;
 
 /// All headers of an HTTP/2 request, in bytes.
 const HEADERS_BYTES_MAX: u32 = 64 * 1024;

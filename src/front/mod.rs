@@ -29,7 +29,7 @@ mod status;
 mod tls;
 mod web;
 
-pub use accept::serve;
+pub use accept::{CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES, STREAMS_MAX, serve};
 pub use body::Body;
 pub use deadline::Deadline;
 pub use encoding::{ConnectCodec, Encoding};

@@ -20,17 +20,13 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
+use metagate::front::{CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES, STREAMS_MAX};
 use tokio::net::TcpListener;
 
 use map::Map;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// As metagate has them.
-const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
-const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
-const STREAMS_MAX: u32 = 1_000;
 
 /// A bare server on a free port of the loopback address, which it says on stdout.
 #[derive(Parser)]
