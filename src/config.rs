@@ -169,24 +169,22 @@ impl Config {
     /// whether there is a directory file. Returns the names of those that differed.
     pub fn keep_fixed(&mut self, running: &Self) -> Vec<&'static str> {
         let mut kept = Vec::new();
-        if self.listen != running.listen {
-            self.listen = running.listen;
-            kept.push("listen");
-        }
-        if self.storage != running.storage {
-            self.storage = running.storage.clone();
-            kept.push("storage");
-        }
+        keep("listen", &mut self.listen, &running.listen, &mut kept);
+        keep("storage", &mut self.storage, &running.storage, &mut kept);
         // Who is shut out by a new directory should not find a development directory's owner in their place.
-        if self.directory.is_none() && running.directory.is_some() {
-            self.directory = running.directory.clone();
-            kept.push("directory");
+        if self.directory.is_none() {
+            keep("directory", &mut self.directory, &running.directory, &mut kept);
         }
-        if self.log_format != running.log_format {
-            self.log_format = running.log_format;
-            kept.push("log-format");
-        }
+        keep("log-format", &mut self.log_format, &running.log_format, &mut kept);
         kept
+    }
+}
+
+/// Takes the value that runs, and notes whether it is another.
+fn keep<T: Clone + PartialEq>(name: &'static str, value: &mut T, running: &T, kept: &mut Vec<&'static str>) {
+    if value != running {
+        value.clone_from(running);
+        kept.push(name);
     }
 }
 
