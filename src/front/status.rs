@@ -6,6 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use domain::{Code, Detail, Status};
 use http::{HeaderValue, Response, StatusCode, header};
 use prost::Message;
+use protojson::TYPE_URL_PREFIX;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -13,10 +14,7 @@ use super::{Body, encoding::Encoding, head::Record};
 
 const DETAIL_TYPE: &str = "zitadel.v1.ErrorDetail";
 
-/// What stands before the name of a detail's type.
-const TYPE_URL_PREFIX: &str = "type.googleapis.com/";
-
-/// `zitadel.v1.ErrorDetail`, borrowed from nobody so that prost can write it.
+/// `zitadel.v1.ErrorDetail`, borrowed from nobody so that prost can write it; serde does too.
 #[derive(Clone, PartialEq, Message, Serialize)]
 struct ErrorDetail {
     #[prost(string, tag = "1")]
@@ -66,8 +64,8 @@ fn rest(status: &Status) -> Response<Body> {
         #[serde(skip_serializing_if = "Vec::is_empty")]
         details: Vec<Box<RawValue>>,
     }
-    let details = status.details.iter().map(pack).filter_map(|Packed { type_name, json, .. }| {
-        RawValue::from_string(protojson::any_json(&format!("{TYPE_URL_PREFIX}{type_name}"), &json)).ok()
+    let details = status.details.iter().filter_map(|detail| {
+        RawValue::from_string(protojson::any_json(&type_url(detail), &detail_json(detail))).ok()
     });
     let body = RestError { code: status.code.number(), message: &status.message, details: details.collect() };
     let mut response = json(http_status(status.code), &body);
@@ -94,10 +92,10 @@ fn connect(status: &Status) -> Response<Body> {
         #[serde(skip_serializing_if = "Vec::is_empty")]
         details: Vec<ConnectDetail<'a>>,
     }
-    let details = status.details.iter().map(pack).map(|Packed { type_name, proto, json }| ConnectDetail {
-        r#type: type_name,
-        value: STANDARD_NO_PAD.encode(proto),
-        debug: RawValue::from_string(json.into_owned()).ok(),
+    let details = status.details.iter().map(|detail| ConnectDetail {
+        r#type: type_name(detail),
+        value: STANDARD_NO_PAD.encode(detail_proto(detail)),
+        debug: RawValue::from_string(detail_json(detail).into_owned()).ok(),
     });
     let body = ConnectError {
         code: status.code.connect_name(),
@@ -121,9 +119,9 @@ pub(super) fn to_tonic(status: &Status) -> tonic::Status {
     if status.details.is_empty() {
         return tonic::Status::new(code, status.message.clone());
     }
-    let details = status.details.iter().map(pack).map(|Packed { type_name, proto, .. }| prost_types::Any {
-        type_url: format!("{TYPE_URL_PREFIX}{type_name}"),
-        value: proto.into_owned(),
+    let details = status.details.iter().map(|detail| prost_types::Any {
+        type_url: type_url(detail),
+        value: detail_proto(detail).into_owned(),
     });
     let details = RpcStatus {
         code: i32::from(status.code.number()),
@@ -133,24 +131,35 @@ pub(super) fn to_tonic(status: &Status) -> tonic::Status {
     tonic::Status::with_details(code, status.message.clone(), details.encode_to_vec().into())
 }
 
-/// A detail in every form.
-struct Packed<'a> {
-    type_name: &'a str,
-    proto: Cow<'a, [u8]>,
-    json: Cow<'a, str>,
+fn error_detail(id: &str, message: &str) -> ErrorDetail {
+    ErrorDetail { id: id.to_owned(), message: message.to_owned() }
 }
 
-fn pack(detail: &Detail) -> Packed<'_> {
+fn type_name(detail: &Detail) -> &str {
     match detail {
-        &Detail::Error { id, message } => {
-            let detail = ErrorDetail { id: id.to_owned(), message: message.to_owned() };
-            // Strings only: there is nothing that could fail.
-            let json = serde_json::to_string(&detail).unwrap_or_default();
-            Packed { type_name: DETAIL_TYPE, proto: detail.encode_to_vec().into(), json: json.into() }
+        Detail::Error { .. } => DETAIL_TYPE,
+        Detail::Message { type_name, .. } => type_name,
+    }
+}
+
+fn type_url(detail: &Detail) -> String {
+    format!("{TYPE_URL_PREFIX}{}", type_name(detail))
+}
+
+fn detail_proto(detail: &Detail) -> Cow<'_, [u8]> {
+    match detail {
+        Detail::Error { id, message } => error_detail(id, message).encode_to_vec().into(),
+        Detail::Message { proto, .. } => proto.into(),
+    }
+}
+
+fn detail_json(detail: &Detail) -> Cow<'_, str> {
+    match detail {
+        // Strings only: there is nothing that could fail.
+        Detail::Error { id, message } => {
+            serde_json::to_string(&error_detail(id, message)).unwrap_or_default().into()
         }
-        Detail::Message { type_name, proto, json } => {
-            Packed { type_name, proto: proto.into(), json: json.into() }
-        }
+        Detail::Message { json, .. } => json.into(),
     }
 }
 

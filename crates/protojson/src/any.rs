@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use crate::{Envelope, Error, from_slice, to_vec};
 
 /// What stands before a message's name where nobody says otherwise.
-const TYPE_URL_PREFIX: &str = "type.googleapis.com/";
+pub const TYPE_URL_PREFIX: &str = "type.googleapis.com/";
 
 /// The types that an [`Any`] in JSON may hold, by name.
 static TYPES: RwLock<Option<HashMap<&'static str, Type>>> = RwLock::new(None);

@@ -13,7 +13,7 @@ mod number;
 mod raw;
 mod timestamp;
 
-pub use any::{Any, Type, any_json, register};
+pub use any::{Any, TYPE_URL_PREFIX, Type, any_json, register};
 pub use envelope::{Envelope, Error, from_slice, to_vec};
 pub use timestamp::Timestamp;
 
