@@ -13,13 +13,9 @@ use serde_json::{Value, json};
 
 use crate::{
     client::Client,
-    dialect::{Call, Dialect, Encoding},
+    dialect::{Call, Dialect, Encoding, GET, REST, SET},
     server::{Server, directory, metagate},
 };
-
-const REST: Dialect = Dialect { encoding: Encoding::Rest, version: Version::HTTP_11 };
-const SET: &str = "zitadel.management.v1.ManagementService/SetOrgMetadata";
-const GET: &str = "zitadel.management.v1.ManagementService/GetOrgMetadata";
 
 /// `metagate serve` in `folder`, on a free port.
 fn serve_in(folder: &Path) -> Command {
@@ -34,12 +30,6 @@ fn told<'a>(server: &'a Server, name: &str) -> &'a str {
     line.unwrap_or_else(|| panic!("no {name} in {}", server.greeting))
 }
 
-async fn call(server: &Server, token: &str, rpc: &str, message: Value) -> crate::dialect::Outcome {
-    let authorization = format!("Bearer {token}");
-    let call = Call { rpc, headers: &[("authorization", &authorization)], message };
-    REST.call(&mut REST.connect(server.address).await, &call).await
-}
-
 #[tokio::test]
 async fn the_first_run_makes_a_store_and_a_directory_and_the_second_uses_them() {
     let folder = tempfile::tempdir().unwrap();
@@ -52,7 +42,9 @@ async fn the_first_run_makes_a_store_and_a_directory_and_the_second_uses_them() 
         let curl = format!("curl -H 'Authorization: Bearer {token}' ");
         assert_eq!(server.greeting.matches(&curl).count(), 2, "{}", server.greeting);
         assert!(server.greeting.contains(&format!("grpcurl -plaintext -H 'authorization: Bearer {token}' ")));
-        call(&server, &token, SET, json!({"key": "greeting", "value": "aGVsbG8="})).await.unwrap();
+        REST.call_as(server.address, &token, SET, json!({"key": "greeting", "value": "aGVsbG8="}))
+            .await
+            .unwrap();
         (token, told(&server, "organization").to_owned())
     };
     let data = folder.path().join("metagate-data");
@@ -63,7 +55,7 @@ async fn the_first_run_makes_a_store_and_a_directory_and_the_second_uses_them() 
     // The first was killed; what it acknowledged is there.
     let server = Server::run(serve_in(folder.path()));
     assert_eq!((told(&server, "token"), told(&server, "organization")), (&*token, &*organization));
-    let got = call(&server, &token, GET, json!({"key": "greeting"})).await.unwrap();
+    let got = REST.call_as(server.address, &token, GET, json!({"key": "greeting"})).await.unwrap();
     assert_eq!(got["metadata"]["details"]["resourceOwner"], json!(organization));
     assert_eq!(got["metadata"]["value"], "aGVsbG8=");
 }
@@ -74,7 +66,8 @@ async fn a_store_in_memory_has_its_directory_there_too() {
     let mut command = serve_in(folder.path());
     command.args(["--storage", "memory:"]);
     let server = Server::run(command);
-    let failure = call(&server, told(&server, "token"), GET, json!({"key": "k"})).await.unwrap_err();
+    let failure =
+        REST.call_as(server.address, told(&server, "token"), GET, json!({"key": "k"})).await.unwrap_err();
     assert_eq!(failure.message, "Metadata not found (QUERY-Rph32)");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
@@ -192,7 +185,7 @@ async fn a_home_that_only_the_store_knows_may_be_gone() {
             let mut command = serve_in(folder.path());
             command.arg("--directory").arg(&path);
             let server = Server::run(command);
-            let failure = call(&server, "t", GET, json!({"key": "k"})).await.unwrap_err();
+            let failure = REST.call_as(server.address, "t", GET, json!({"key": "k"})).await.unwrap_err();
             if fs::read_to_string(&path).unwrap().contains("[[user]]") {
                 assert_eq!(failure.message, want, "{state}");
             }

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     client::Client,
-    dialect::{Call, Dialect, Outcome, dialects},
+    dialect::{BULK, Call, Dialect, GET, Outcome, SET, dialects},
     server::{Server, directory, metagate},
 };
 
@@ -25,10 +25,6 @@ const HEADERS: [[(&str, &str); 2]; 2] = [
     [("authorization", "Bearer owner"), ("x-zitadel-orgid", "org-0")],
     [("authorization", "Bearer owner"), ("x-zitadel-orgid", "org-1")],
 ];
-
-const SET: &str = "zitadel.management.v1.ManagementService/SetOrgMetadata";
-const BULK: &str = "zitadel.management.v1.ManagementService/BulkSetOrgMetadata";
-const GET: &str = "zitadel.management.v1.ManagementService/GetOrgMetadata";
 
 /// Every bulk sets this many keys to its number, in values of so many bytes.
 const SIZES: [usize; 3] = [1, 6_000, 900];

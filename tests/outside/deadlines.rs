@@ -4,11 +4,9 @@ use http::Version;
 use serde_json::json;
 
 use crate::{
-    dialect::{Call, Dialect, Encoding, dialects},
+    dialect::{BULK, Call, Dialect, Encoding, dialects},
     server::Server,
 };
-
-const BULK: &str = "zitadel.management.v1.ManagementService/BulkSetOrgMetadata";
 
 fn header(dialect: Dialect) -> &'static str {
     match dialect.encoding {

@@ -53,6 +53,16 @@ pub enum Encoding {
     WebTextAtUrl,
 }
 
+/// What curl speaks by itself.
+pub const REST: Dialect = Dialect { encoding: Encoding::Rest, version: Version::HTTP_11 };
+
+/// The RPCs of most tests.
+pub const SET: &str = "zitadel.management.v1.ManagementService/SetOrgMetadata";
+pub const BULK: &str = "zitadel.management.v1.ManagementService/BulkSetOrgMetadata";
+pub const GET: &str = "zitadel.management.v1.ManagementService/GetOrgMetadata";
+pub const LIST: &str = "zitadel.management.v1.ManagementService/ListOrgMetadata";
+pub const REMOVE: &str = "zitadel.management.v1.ManagementService/RemoveOrgMetadata";
+
 /// Every encoding over every HTTP version.
 pub fn dialects() -> Vec<Dialect> {
     use Encoding::*;
@@ -139,6 +149,23 @@ impl Dialect {
     /// A request message, as it stands in an envelope.
     pub fn encode(self, rpc: &str, message: &Value) -> Vec<u8> {
         if self.encoding.is_json() { message.to_string().into_bytes() } else { encode(rpc, message) }
+    }
+
+    /// Calls `rpc` with a token, on a connection of its own.
+    pub async fn call_as(
+        self,
+        address: std::net::SocketAddr,
+        token: &str,
+        rpc: &str,
+        message: Value,
+    ) -> Outcome {
+        self.call_on(&mut self.connect(address).await, token, rpc, message).await
+    }
+
+    /// Calls `rpc` with a token.
+    pub async fn call_on(self, client: &mut Client, token: &str, rpc: &str, message: Value) -> Outcome {
+        let authorization = format!("Bearer {token}");
+        self.call(client, &Call { rpc, headers: &[("authorization", &authorization)], message }).await
     }
 
     /// The request of the call.

@@ -6,33 +6,30 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
-    os::unix::{fs::PermissionsExt, process::CommandExt},
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
 use http::{Request, StatusCode, Version};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     client::Client,
-    dialect::{Call, Dialect, Encoding, Outcome, dialects},
+    dialect::{Dialect, GET, Outcome, REMOVE, REST, SET, dialects},
     server::{Server, directory, metagate, metagate_at},
 };
-
-const SET: &str = "zitadel.management.v1.ManagementService/SetOrgMetadata";
-const GET: &str = "zitadel.management.v1.ManagementService/GetOrgMetadata";
-
-const REMOVE: &str = "zitadel.management.v1.ManagementService/RemoveOrgMetadata";
-
-const REST: Dialect = Dialect { encoding: Encoding::Rest, version: Version::HTTP_11 };
 
 /// Has `command` serve the store in `folder`, with its log in a pipe.
 fn serve(mut command: Command, folder: &Path) -> Server {
     command.args(["serve", "--listen", "127.0.0.1:0", "--log-level", "info", "--directory"]);
     command.arg(folder.join("directory.toml"));
     command.arg("--storage").arg(format!("sqlite:{}", folder.join("metagate.db").display()));
-    Server::run_with_stderr(command)
+    command.stderr(Stdio::piped());
+    Server::run(command)
 }
 
 /// A folder with a directory file.
@@ -42,17 +39,12 @@ fn folder() -> tempfile::TempDir {
     folder
 }
 
-async fn call(server: &Server, dialect: Dialect, rpc: &str, message: Value) -> Outcome {
-    let headers = &[("authorization", "Bearer owner")];
-    dialect.call(&mut dialect.connect(server.address).await, &Call { rpc, headers, message }).await
-}
-
 async fn set(server: &Server, dialect: Dialect, key: &str, value: &str) -> Outcome {
-    call(server, dialect, SET, json!({"key": key, "value": value})).await
+    dialect.call_as(server.address, "owner", SET, json!({"key": key, "value": value})).await
 }
 
 async fn get(server: &Server, dialect: Dialect, key: &str) -> Outcome {
-    call(server, dialect, GET, json!({"key": key})).await
+    dialect.call_as(server.address, "owner", GET, json!({"key": key})).await
 }
 
 /// Asserts that `outcome` is an error of this code and message.
@@ -147,7 +139,7 @@ async fn a_full_disk_refuses_writes_until_there_is_room() {
         assert_error(get(&server, dialect, "more").await, 5, "Metadata not found (QUERY-Rph32)", dialect);
     }
     // What changes nothing needs no room, and says nothing of it.
-    let nothing = call(&server, REST, REMOVE, json!({"key": "absent"})).await;
+    let nothing = REST.call_as(server.address, "owner", REMOVE, json!({"key": "absent"})).await;
     assert_error(nothing, 5, "Metadata not found (META-mcnw3)", REST);
     assert!(is_ready(&server).await, "it reads, and will write");
     fs::remove_file(outside.join("ballast")).unwrap();
@@ -250,10 +242,7 @@ fn a_store_that_may_not_be_written_is_refused_at_the_start() {
     let program = folder.path().join("metagate");
     // Not by this process: a file that it writes may be open in a child of another test, and cannot be run then.
     assert!(Command::new("cp").arg(metagate().get_program()).arg(&program).status().unwrap().success());
-    let is_root = fs::metadata("/proc/self").is_ok_and(|process| {
-        use std::os::unix::fs::MetadataExt;
-        process.uid() == 0
-    });
+    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
     let fails = || {
         let mut command = metagate_at(&program);
         command.args(["serve", "--listen", "127.0.0.1:0", "--directory"]);

@@ -8,13 +8,10 @@ use http::Version;
 use serde_json::json;
 
 use crate::{
-    dialect::{Call, Dialect, Encoding, Outcome, dialects, encode, envelope},
+    dialect::{BULK, Call, Dialect, Encoding, GET, Outcome, SET, dialects, encode, envelope},
     server::Server,
 };
 
-const BULK: &str = "zitadel.management.v1.ManagementService/BulkSetOrgMetadata";
-const SET: &str = "zitadel.management.v1.ManagementService/SetOrgMetadata";
-const GET: &str = "zitadel.management.v1.ManagementService/GetOrgMetadata";
 const LIST_V2: &str = "zitadel.org.v2.OrganizationService/ListOrganizationMetadata";
 const HEADERS: &[(&str, &str)] = &[("authorization", "Bearer owner"), ("x-zitadel-orgid", "org-0")];
 

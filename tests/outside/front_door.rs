@@ -6,11 +6,10 @@ use serde_json::json;
 
 use crate::{
     client::{Client, raw},
-    dialect::{Call, Dialect, Encoding, dialects},
+    dialect::{Call, Dialect, Encoding, GET, dialects},
     server::Server,
 };
 
-const GET: &str = "zitadel.management.v1.ManagementService/GetOrgMetadata";
 const ACCEPT_POST: &str = "application/grpc, application/grpc+json, application/grpc+json; charset=utf-8, \
      application/grpc+proto, application/grpc-web, application/grpc-web+json, \
      application/grpc-web+json; charset=utf-8, application/grpc-web+proto, application/json, \

@@ -4,11 +4,10 @@ use domain::{Error, Language, Refusal};
 use serde_json::json;
 
 use crate::{
-    dialect::{Call, dialects},
+    dialect::{Call, GET, dialects},
     server::Server,
 };
 
-const GET: &str = "zitadel.management.v1.ManagementService/GetOrgMetadata";
 const DELETE_V2: &str = "zitadel.org.v2.OrganizationService/DeleteOrganizationMetadata";
 
 #[tokio::test]

@@ -5,13 +5,10 @@ use http::Request;
 use serde_json::json;
 
 use crate::{
-    dialect::{Call, Encoding, dialects, envelope},
+    dialect::{BULK, Call, Encoding, GET, SET, dialects, envelope},
     server::Server,
 };
 
-const SET: &str = "zitadel.management.v1.ManagementService/SetOrgMetadata";
-const GET: &str = "zitadel.management.v1.ManagementService/GetOrgMetadata";
-const BULK: &str = "zitadel.management.v1.ManagementService/BulkSetOrgMetadata";
 const SET_V2: &str = "zitadel.org.v2.OrganizationService/SetOrganizationMetadata";
 const HEADERS: &[(&str, &str)] = &[("authorization", "Bearer owner"), ("x-zitadel-orgid", "org-0")];
 

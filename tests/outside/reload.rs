@@ -18,8 +18,8 @@ use tokio::{
 };
 
 use crate::{
-    dialect::dialects,
-    reloading::{LIST, MEMORY, PATIENCE, Reloading, SET, call, world},
+    dialect::{LIST, SET, dialects},
+    reloading::{MEMORY, PATIENCE, Reloading, world},
     server::metagate,
 };
 
@@ -30,7 +30,7 @@ async fn from_the_reload_on_a_new_token_works_and_a_removed_one_is_refused() {
     let mut connections = Vec::new();
     for dialect in dialects() {
         let mut client = dialect.connect(server.server.address).await;
-        call(dialect, &mut client, "old", SET, message.clone()).await.unwrap();
+        dialect.call_on(&mut client, "old", SET, message.clone()).await.unwrap();
         connections.push((dialect, client));
     }
     server.directory(&world(&[("o", "active")], &[("new", "o")]));
@@ -39,10 +39,10 @@ async fn from_the_reload_on_a_new_token_works_and_a_removed_one_is_refused() {
     timeout(PATIENCE, new_works).await.unwrap();
     for (dialect, client) in &mut connections {
         for client in [client, &mut dialect.connect(server.server.address).await] {
-            let failure = call(*dialect, client, "old", SET, message.clone()).await.unwrap_err();
+            let failure = dialect.call_on(client, "old", SET, message.clone()).await.unwrap_err();
             let want = (16, "Errors.Token.Invalid (AUTH-7fs1e)");
             assert_eq!((failure.code, &*failure.message), want, "{dialect:?}");
-            call(*dialect, client, "new", SET, message.clone()).await.unwrap();
+            dialect.call_on(client, "new", SET, message.clone()).await.unwrap();
         }
     }
 }
@@ -124,19 +124,19 @@ async fn no_request_fails_while_its_user_moves(storage: &str) {
                     home
                 };
                 let set = json!({"key": "k", "value": "YQ=="});
-                let answer = call(dialect, &mut client, "mover", SET, set.clone()).await;
+                let answer = dialect.call_on(&mut client, "mover", SET, set.clone()).await;
                 let answer = answer.unwrap_or_else(|failure| panic!("{dialect:?} {failure:?}"));
                 let worlds = earliest..=asked.load(Ordering::SeqCst);
                 homes.push(is_of(&answer["details"]["resourceOwner"], worlds));
                 if dialect.speaks(LIST) {
-                    let list = call(dialect, &mut client, "mover", LIST, json!({})).await;
+                    let list = dialect.call_on(&mut client, "mover", LIST, json!({})).await;
                     let list = list.unwrap_or_else(|failure| panic!("{dialect:?} {failure:?}"));
                     for entry in list["result"].as_array().unwrap_or(&Vec::new()) {
                         let worlds = earliest..=asked.load(Ordering::SeqCst);
                         is_of(&entry["details"]["resourceOwner"], worlds);
                     }
                 }
-                let answer = call(dialect, &mut client, "bystander", SET, set).await.unwrap();
+                let answer = dialect.call_on(&mut client, "bystander", SET, set).await.unwrap();
                 assert_eq!(answer["details"]["resourceOwner"], "stays", "{dialect:?}");
             }
             assert!(homes.is_sorted(), "{dialect:?} {homes:?}");

@@ -11,8 +11,8 @@ use tokio::{
 
 use crate::{
     client::Client,
-    dialect::{Call, dialects},
-    reloading::{GET, MEMORY, REST, Reloading, SET, call, world},
+    dialect::{Call, GET, REST, SET, dialects},
+    reloading::{MEMORY, Reloading, world},
     tls::file,
 };
 
@@ -23,24 +23,24 @@ async fn limits_are_those_of_the_file_from_the_reload_on() {
     let mut connections = Vec::new();
     for dialect in dialects() {
         let mut client = dialect.connect(server.server.address).await;
-        call(dialect, &mut client, "t", SET, message.clone()).await.unwrap();
+        dialect.call_on(&mut client, "t", SET, message.clone()).await.unwrap();
         connections.push((dialect, client));
     }
     let limits = "message-bytes-max = \"zitadel.management.v1.ManagementService=200\"\nreply-bytes-max = 250";
     server.settings(&format!("{MEMORY}\n{limits}"));
     server.reload().await;
     for (dialect, client) in &mut connections {
-        let failure = call(*dialect, client, "t", SET, message.clone()).await.unwrap_err();
+        let failure = dialect.call_on(client, "t", SET, message.clone()).await.unwrap_err();
         assert!(failure.code == 8 && failure.message.ends_with(" vs. 200)"), "{dialect:?} {failure:?}");
         if dialect.speaks(GET) {
-            let failure = call(*dialect, client, "t", GET, json!({"key": "k"})).await.unwrap_err();
+            let failure = dialect.call_on(client, "t", GET, json!({"key": "k"})).await.unwrap_err();
             assert!(failure.code == 8 && failure.message.ends_with(" vs. 250)"), "{dialect:?} {failure:?}");
         }
     }
     server.settings(MEMORY);
     server.reload().await;
     for (dialect, client) in &mut connections {
-        call(*dialect, client, "t", SET, message.clone()).await.unwrap();
+        dialect.call_on(client, "t", SET, message.clone()).await.unwrap();
     }
 }
 
@@ -77,7 +77,7 @@ async fn certificate_and_key_are_those_of_the_files_from_the_reload_on() {
     server.settings(&with_key("key.pem"));
     server.reload().await;
     let mut client = Client::connect_tls(server.server.address, Version::HTTP_11).await;
-    let failure = call(REST, &mut client, "t", GET, json!({"key": "k"})).await.unwrap_err();
+    let failure = REST.call_on(&mut client, "t", GET, json!({"key": "k"})).await.unwrap_err();
     assert_eq!(failure.message, "Metadata not found (QUERY-Rph32)");
 }
 

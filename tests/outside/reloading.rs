@@ -9,21 +9,14 @@ use std::{
     time::Duration,
 };
 
-use http::Version;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
-    client::Client,
-    dialect::{Call, Dialect, Encoding, Outcome},
+    dialect::{GET, Outcome, REST},
     server::{Server, metagate},
 };
-
-pub const REST: Dialect = Dialect { encoding: Encoding::Rest, version: Version::HTTP_11 };
-pub const SET: &str = "zitadel.management.v1.ManagementService/SetOrgMetadata";
-pub const GET: &str = "zitadel.management.v1.ManagementService/GetOrgMetadata";
-pub const LIST: &str = "zitadel.management.v1.ManagementService/ListOrgMetadata";
 
 /// Settings of a server in memory, on a free port.
 pub const MEMORY: &str = "listen = \"127.0.0.1:0\"\nstorage = \"memory:\"";
@@ -121,7 +114,7 @@ impl Reloading {
     }
 
     pub async fn call(&self, token: &str, rpc: &str, message: Value) -> Outcome {
-        call(REST, &mut REST.connect(self.server.address).await, token, rpc, message).await
+        REST.call_as(self.server.address, token, rpc, message).await
     }
 
     /// Whether it is a token that is known; nobody here has set anything under the key.
@@ -146,9 +139,4 @@ fn lines(server: &mut Server) -> mpsc::UnboundedReceiver<String> {
     let pipe = BufReader::new(server.stderr_pipe());
     thread::spawn(move || pipe.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
     lines
-}
-
-pub async fn call(dialect: Dialect, client: &mut Client, token: &str, rpc: &str, message: Value) -> Outcome {
-    let authorization = format!("Bearer {token}");
-    dialect.call(client, &Call { rpc, headers: &[("authorization", &authorization)], message }).await
 }

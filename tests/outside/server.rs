@@ -109,12 +109,6 @@ impl Server {
         server
     }
 
-    /// Runs `command` until it listens, with its stderr in a pipe.
-    pub fn run_with_stderr(mut command: Command) -> Self {
-        command.stderr(Stdio::piped());
-        Self::run(command)
-    }
-
     /// Runs `command` until it listens.
     pub fn run(mut command: Command) -> Self {
         Self::of(command.stdout(Stdio::piped()).spawn().unwrap())

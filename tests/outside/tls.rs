@@ -7,12 +7,9 @@ use serde_json::json;
 
 use crate::{
     client::{Client, raw},
-    dialect::{Call, dialects},
+    dialect::{Call, GET, LIST, dialects},
     server::{Server, metagate},
 };
-
-const GET: &str = "zitadel.management.v1.ManagementService/GetOrgMetadata";
-const LIST: &str = "zitadel.management.v1.ManagementService/ListOrgMetadata";
 
 /// One of the tests' PEM files.
 pub fn file(name: &str) -> String {
