@@ -144,7 +144,7 @@ mod tests {
 
     async fn admit(gatekeeper: &Gatekeeper, token: &str) -> Result<Call, Error> {
         let request = Request::builder().header("authorization", format!("Bearer {token}")).body(()).unwrap();
-        let head = Arc::new(Head::read(request.into_parts().0, Encoding::Rest).unwrap());
+        let head = Head::read(request.into_parts().0, Encoding::Rest).unwrap();
         gatekeeper.admit(Access::Authenticated, &head).await
     }
 

@@ -199,13 +199,22 @@ fn front(
 
 #[cfg(test)]
 mod tests {
+    use domain::OrganizationId;
     use http::Request;
+    use sqlite_vfs::disk::Disk;
 
     use super::*;
     use crate::{
         config::Flags,
         front::{Access, Admission, Encoding, Head},
     };
+
+    /// Of a request by the owner that a development directory has.
+    fn head(server: &Server) -> Arc<Head> {
+        let token = &server.development.as_ref().unwrap().token;
+        let request = Request::builder().header("authorization", format!("Bearer {token}")).body(()).unwrap();
+        Head::read(request.into_parts().0, Encoding::Rest).unwrap()
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_reload_gives_up_on_calls_that_do_not_end_and_lets_the_others_go_on() {
@@ -216,13 +225,40 @@ mod tests {
         };
         let config = Config::load(flags).unwrap();
         let server = Server::start(config.clone()).await.unwrap();
-        let token = &server.development.as_ref().unwrap().token;
-        let request = Request::builder().header("authorization", format!("Bearer {token}")).body(()).unwrap();
-        let head = Arc::new(Head::read(request.into_parts().0, Encoding::Rest).unwrap());
+        let head = head(&server);
         let call = server.gatekeeper.admit(Access::Authenticated, &head).await.unwrap();
         assert!(matches!(server.reload(config.clone()).await, Err(ServeError::Busy(_))));
         server.gatekeeper.admit(Access::Authenticated, &head).await.unwrap();
         drop(call);
         server.reload(config).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reload_gives_up_on_a_store_that_hangs_and_calls_go_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Disk::at(folder.path()).unwrap();
+        let flags = Flags {
+            listen: Some("127.0.0.1:0".to_owned()),
+            storage: Some(format!("sqlite:{}", folder.path().join("metagate.db").display())),
+            ..Flags::default()
+        };
+        let config = Config::load(flags).unwrap();
+        let server = Server::start(config.clone()).await.unwrap();
+        let head = head(&server);
+        let path = folder.path().join("directory.toml");
+        let more = "\n[[organization]]\nid = \"more\"\nname = \"more\"\nstate = \"active\"\n";
+        fs::write(&path, fs::read_to_string(&path).unwrap() + more).unwrap();
+
+        disk.hold_syncs();
+        let reloaded = server.reload(config.clone()).await;
+        let call = server.gatekeeper.admit(Access::Authenticated, &head).await;
+        // Before anything can fail: the store does not close while it hangs.
+        disk.release_syncs();
+        assert!(matches!(reloaded, Err(ServeError::Slow(_))));
+        drop(call.unwrap());
+        tokio::time::resume();
+        server.reload(config).await.unwrap();
+        let more = OrganizationId::new("more").unwrap();
+        assert!(server.store.organization(&more).await.unwrap().is_some());
     }
 }
