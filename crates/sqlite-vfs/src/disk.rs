@@ -163,6 +163,8 @@ impl Disk {
 impl Drop for Disk {
     fn drop(&mut self) {
         lock(&DISKS).remove(&self.folder);
+        // A store that is still open could not close.
+        self.release_syncs();
     }
 }
 

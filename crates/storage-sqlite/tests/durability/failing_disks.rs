@@ -53,8 +53,8 @@ async fn a_sync_that_fails_breaks_no_promise() {
 
 /// An open store on a disk of its own, with one organization.
 struct Fixture {
-    store: SqliteStore,
     disk: Disk,
+    store: SqliteStore,
     path: PathBuf,
     _folder: TempDir,
 }
