@@ -5,13 +5,14 @@ use std::{
     env, fmt, fs,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
+    str::FromStr,
     time::Duration,
 };
 
 use clap::Args;
 use ipnet::IpNet;
 
-use crate::logging::LogFormat;
+use crate::{front::Limits, logging::LogFormat};
 
 /// What `metagate serve` can be told; each also as `METAGATE_…` in the environment, and in the file of `--config`.
 #[derive(Args, Clone, Debug, Default)]
@@ -59,6 +60,37 @@ pub struct Flags {
     /// Largest response message, in bytes of protobuf [env: METAGATE_REPLY_BYTES_MAX] [default: 67108864]
     #[arg(long, value_name = "BYTES")]
     pub reply_bytes_max: Option<String>,
+    /// Open connections, of all peers; one more is closed at once [env: METAGATE_CONNECTIONS_MAX] [default: 20000]
+    #[arg(long, value_name = "CONNECTIONS")]
+    pub connections_max: Option<String>,
+    /// Calls at once on one HTTP/2 connection [env: METAGATE_STREAMS_MAX] [default: 250]
+    #[arg(long, value_name = "CALLS")]
+    pub streams_max: Option<String>,
+    /// Largest headers of a request, all together, in bytes [env: METAGATE_HEADERS_BYTES_MAX] [default: 65536]
+    #[arg(long, value_name = "BYTES")]
+    pub headers_bytes_max: Option<String>,
+    /// Bytes of the bodies of all requests that are held at once; the first 64 KiB of each are always taken
+    /// [env: METAGATE_BODIES_BYTES_MAX] [default: 268435456]
+    #[arg(long, value_name = "BYTES")]
+    pub bodies_bytes_max: Option<String>,
+    /// Bytes of replies that may wait for a peer on one connection before its further calls wait too
+    /// [env: METAGATE_UNSENT_BYTES_MAX] [default: 4194304]
+    #[arg(long, value_name = "BYTES")]
+    pub unsent_bytes_max: Option<String>,
+    /// Seconds that a peer may take for the handshake of TLS, for the first bytes of a connection, and for the head of
+    /// an HTTP/1.1 request [env: METAGATE_HEAD_SECONDS] [default: 10]
+    #[arg(long, value_name = "SECONDS")]
+    pub head_seconds: Option<String>,
+    /// Seconds that a connection is kept without a request [env: METAGATE_IDLE_SECONDS] [default: 180]
+    #[arg(long, value_name = "SECONDS")]
+    pub idle_seconds: Option<String>,
+    /// Seconds that a peer may take for the next 16 KiB of a body, or its end
+    /// [env: METAGATE_BODY_SECONDS] [default: 30]
+    #[arg(long, value_name = "SECONDS")]
+    pub body_seconds: Option<String>,
+    /// Seconds that a peer may leave a reply where it is [env: METAGATE_REPLY_SECONDS] [default: 30]
+    #[arg(long, value_name = "SECONDS")]
+    pub reply_seconds: Option<String>,
 }
 
 /// The settings of a server.
@@ -84,8 +116,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// By full name of a service: its largest request message, in bytes.
     pub message_bytes_max: BTreeMap<String, usize>,
-    /// The largest response message, in bytes.
-    pub reply_bytes_max: usize,
+    /// What peers may use.
+    pub limits: Limits,
 }
 
 /// Where metadata lives.
@@ -126,6 +158,7 @@ impl Config {
             None => File::default(),
         };
         let mut sources = Sources { env: &env, file };
+        let defaults = Limits::default();
         let config = Self {
             listen: sources.setting("listen", flags.listen, "127.0.0.1:8080", |text| {
                 text.parse()
@@ -158,8 +191,39 @@ impl Config {
                 "127.0.0.0/8,::1/128",
                 networks,
             )?,
-            message_bytes_max: sources.setting("message-bytes-max", flags.message_bytes_max, "", limits)?,
-            reply_bytes_max: sources.setting("reply-bytes-max", flags.reply_bytes_max, "67108864", bytes)?,
+            message_bytes_max: sources.setting(Limits::MESSAGE_BYTES, flags.message_bytes_max, "", limits)?,
+            limits: Limits {
+                connections: sources.limit(
+                    Limits::CONNECTIONS,
+                    flags.connections_max,
+                    defaults.connections,
+                )?,
+                streams: sources.limit(Limits::STREAMS, flags.streams_max, defaults.streams)?,
+                headers_bytes: sources.limit(
+                    Limits::HEADERS_BYTES,
+                    flags.headers_bytes_max,
+                    defaults.headers_bytes,
+                )?,
+                bodies_bytes: sources.limit(
+                    Limits::BODIES_BYTES,
+                    flags.bodies_bytes_max,
+                    defaults.bodies_bytes,
+                )?,
+                reply_bytes: sources.limit(
+                    Limits::REPLY_BYTES,
+                    flags.reply_bytes_max,
+                    defaults.reply_bytes,
+                )?,
+                unsent_bytes: sources.limit(
+                    Limits::UNSENT_BYTES,
+                    flags.unsent_bytes_max,
+                    defaults.unsent_bytes,
+                )?,
+                head_wait: sources.wait(Limits::HEAD_WAIT, flags.head_seconds, defaults.head_wait)?,
+                idle: sources.wait(Limits::IDLE, flags.idle_seconds, defaults.idle)?,
+                body_wait: sources.wait(Limits::BODY_WAIT, flags.body_seconds, defaults.body_wait)?,
+                reply_wait: sources.wait(Limits::REPLY_WAIT, flags.reply_seconds, defaults.reply_wait)?,
+            },
         };
         sources.file.finish()?;
         Ok(config)
@@ -215,6 +279,25 @@ impl Sources<'_> {
             .unwrap_or_else(|| (default.to_owned(), format!("the default of {name}")));
         parse(&value).map_err(|allowed| {
             ConfigError(format!("{place}: {value:?} is not allowed; allowed is {allowed}"))
+        })
+    }
+}
+
+impl Sources<'_> {
+    /// A limit in whole numbers: bytes, connections.
+    fn limit<T: FromStr + ToString + Default + PartialOrd>(
+        &mut self,
+        name: &str,
+        flag: Option<String>,
+        default: T,
+    ) -> Result<T, ConfigError> {
+        self.setting(name, flag, &default.to_string(), above_zero)
+    }
+
+    /// A limit in whole seconds.
+    fn wait(&mut self, name: &str, flag: Option<String>, default: Duration) -> Result<Duration, ConfigError> {
+        self.setting(name, flag, &default.as_secs().to_string(), |text| {
+            above_zero::<u32>(text).map(|seconds| Duration::from_secs(seconds.into()))
         })
     }
 }
@@ -288,8 +371,11 @@ fn storage(text: &str) -> Result<Storage, String> {
     }
 }
 
-fn bytes(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|&bytes| bytes > 0).ok_or_else(|| "a whole number of bytes, above 0".to_owned())
+fn above_zero<T: FromStr + Default + PartialOrd>(text: &str) -> Result<T, String> {
+    text.parse()
+        .ok()
+        .filter(|number| *number > T::default())
+        .ok_or_else(|| "a whole number above 0".to_owned())
 }
 
 fn networks(text: &str) -> Result<Vec<IpNet>, String> {
@@ -308,7 +394,7 @@ fn limits(text: &str) -> Result<BTreeMap<String, usize>, String> {
     let allowed = "a list such as zitadel.org.v2.OrganizationService=16777216";
     let limit = |text: &str| {
         let (service, limit) = text.split_once('=')?;
-        Some((service.trim().to_owned(), bytes(limit.trim()).ok()?))
+        Some((service.trim().to_owned(), above_zero(limit.trim()).ok()?))
     };
     let list =
         text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(limit).collect::<Option<_>>();

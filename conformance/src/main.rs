@@ -9,10 +9,9 @@ use std::{
     error::Error,
     io::{self, Read, Write},
     sync::Arc,
-    time::Duration,
 };
 
-use metagate::front::{Front, Gate, Health, Tls, serve};
+use metagate::front::{Door, Front, Gate, Health, Tls, serve};
 use prost::Message;
 use tokio::{
     net::TcpListener,
@@ -32,11 +31,6 @@ mod generated {
 
 const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.binpb"));
 
-/// More than the suite ever asks for, in bytes.
-const REPLY_BYTES_MAX: usize = 64 * 1024 * 1024;
-
-const HEAD_WAIT_MAX: Duration = Duration::from_secs(10);
-
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let wanted = ServerCompatRequest::decode(read(&mut io::stdin().lock())?.as_slice())?;
@@ -51,7 +45,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let (drain, draining) = watch::channel(false);
     let names = rpcs.iter().map(|rpc| rpc.service.to_owned()).collect::<Vec<_>>();
     let health = Health::new(names, || true, draining.clone());
-    let gate = Gate { admission: Arc::new(service::Everybody), reply_bytes_max: REPLY_BYTES_MAX };
+    let gate = Gate::new(Arc::new(service::Everybody));
     let front = Arc::new(Front::new(rpcs, gate, DESCRIPTORS, health, 0)?);
 
     let credentials = wanted.server_creds.filter(|_| wanted.use_tls);
@@ -73,7 +67,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     });
     let (_tls, tls) = watch::channel(tls);
     let (_fronts, fronts) = watch::channel(front);
-    serve(listener, tls, fronts, HEAD_WAIT_MAX, draining).await;
+    serve(listener, Door { fronts, tls, draining }).await;
     Ok(())
 }
 

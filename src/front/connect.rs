@@ -13,6 +13,7 @@ use super::{
     envelope::{self, Compression},
     head::Head,
     limits,
+    receive::{self, Received},
     rpc::{Codec, Gate, Input, Reply, Rpc},
 };
 
@@ -27,7 +28,7 @@ pub async fn answer(gate: &Gate, rpc: &Rpc, codec: ConnectCodec, request: Reques
         Err(response) => response,
         Ok(head) => {
             head.conclude(async {
-                let input = read(rpc, codec, &head.headers, body).await;
+                let input = read(gate, rpc, codec, &head.headers, body).await;
                 let reply = rpc.call(gate, &head, input).await?;
                 let response = write(reply.as_ref(), codec, accepts_gzip(&head.headers));
                 response.map_err(|error| error.to_status(head.language()))
@@ -39,7 +40,13 @@ pub async fn answer(gate: &Gate, rpc: &Rpc, codec: ConnectCodec, request: Reques
     response
 }
 
-async fn read(rpc: &Rpc, codec: ConnectCodec, headers: &HeaderMap, body: Body) -> Result<Input, Error> {
+async fn read(
+    gate: &Gate,
+    rpc: &Rpc,
+    codec: ConnectCodec,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Input, Error> {
     if let Some(version) = headers.get("connect-protocol-version").filter(|version| *version != "1") {
         let shown = String::from_utf8_lossy(version.as_bytes());
         let text = format!("Connect-Protocol-Version must be \"1\": got {shown:?}");
@@ -61,13 +68,13 @@ async fn read(rpc: &Rpc, codec: ConnectCodec, headers: &HeaderMap, body: Body) -
             (Codec::Proto { malformed: Code::InvalidArgument }, limits::proto_body_bytes_max(limit))
         }
     };
-    let mut payload = limits::read(body, bytes_max, limit).await?;
+    let Received { bytes: mut payload, mut room } = receive::read(gate, body, bytes_max, limit).await?;
     if compression == Compression::Gzip {
-        payload = envelope::gunzip(&payload, bytes_max, limit)?.map_err(|error| {
+        payload = envelope::gunzip(&payload, &mut room, bytes_max, limit)?.map_err(|error| {
             Error::protocol(Code::InvalidArgument, format!("the body is no valid gzip: {error}"))
         })?;
     }
-    Ok(Input { codec, payload, path: Vec::new(), query: Vec::new() })
+    Ok(Input { codec, payload, room, path: Vec::new(), query: Vec::new() })
 }
 
 fn write(reply: &dyn Reply, codec: ConnectCodec, gzip: bool) -> Result<Response<Body>, Error> {

@@ -13,6 +13,8 @@ use std::{
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::traffic::Traffic;
+
 /// hyper sends HTTP/1.1 trailers only to those who ask for them, and many gRPC clients do not (departure D3).
 const TE_TRAILERS: &[u8] = b"te: trailers\r\n";
 
@@ -28,13 +30,20 @@ pub struct Connection<S> {
 }
 
 /// Puts `TE: trailers` behind the request line of each HTTP/1.1 request.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct TeTrailers {
     /// Whether the request line has gone by, so that bytes pass as they are.
     passed: Arc<AtomicBool>,
+    /// Told when a request line begins.
+    traffic: Arc<Traffic>,
 }
 
 impl TeTrailers {
+    /// For a connection on which a request is awaited.
+    pub fn new(traffic: Arc<Traffic>) -> Self {
+        Self { passed: Arc::default(), traffic }
+    }
+
     /// The request was read and answered: the next bytes are a new request.
     pub fn expect_request(&self) {
         self.passed.store(false, Ordering::Release);
@@ -50,6 +59,9 @@ impl TeTrailers {
         let is_blank = |b: &u8| b"\r\n".contains(b);
         let begin = if ahead.iter().all(is_blank) { read.iter().position(|b| !is_blank(b)) } else { Some(0) };
         let end = begin.and_then(|begin| Some(begin + read[begin..].iter().position(|&b| b == b'\n')? + 1));
+        if begin.is_some() {
+            self.traffic.head_comes();
+        }
         let (line, rest) = read.split_at(end.unwrap_or(read.len()));
         ahead.extend_from_slice(line);
         if end.is_some() {
@@ -151,27 +163,27 @@ mod tests {
         let sent = b"GET / HTTP/1.1\r\nhost: a\r\n\r\nbody\r\n";
         for cut in 0..sent.len() {
             let (ahead, rest) = sent.split_at(cut);
-            let read = read_all(ahead, &[rest], TeTrailers::default()).await;
+            let read = read_all(ahead, &[rest], TeTrailers::new(Traffic::new())).await;
             assert_eq!(read, "GET / HTTP/1.1\r\nte: trailers\r\nhost: a\r\n\r\nbody\r\n", "cut after {cut}");
         }
     }
 
     #[tokio::test]
     async fn empty_lines_before_a_request_are_no_request_line() {
-        let read = read_all(b"\r\n", &[b"\r\nGET / HTTP/1.1\r\n\r\n"], TeTrailers::default()).await;
+        let read = read_all(b"\r\n", &[b"\r\nGET / HTTP/1.1\r\n\r\n"], TeTrailers::new(Traffic::new())).await;
         assert_eq!(read, "\r\n\r\nGET / HTTP/1.1\r\nte: trailers\r\n\r\n");
     }
 
     #[tokio::test]
     async fn a_request_line_without_end_is_not_held_back() {
         let long = vec![b'x'; 3 * CHUNK_BYTES];
-        assert_eq!(read_all(b"", &[&long], TeTrailers::default()).await.len(), long.len());
+        assert_eq!(read_all(b"", &[&long], TeTrailers::new(Traffic::new())).await.len(), long.len());
     }
 
     #[tokio::test(start_paused = true)]
     async fn each_request_gets_the_header() {
         let (mut client, server) = tokio::io::duplex(1024);
-        let te = TeTrailers::default();
+        let te = TeTrailers::new(Traffic::new());
         let mut connection = Connection::http1(server, b"", te.clone());
         for _ in 0..3 {
             client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();

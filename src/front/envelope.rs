@@ -8,7 +8,7 @@ use domain::{Code, Error};
 use flate2::read::GzDecoder;
 use http::HeaderMap;
 
-use super::limits;
+use super::{limits, receive::Room};
 
 /// Flag and length.
 pub const HEADER_BYTES: usize = 5;
@@ -54,6 +54,7 @@ impl Compression {
 pub fn only_message(
     mut body: Bytes,
     declared: Result<Compression, Error>,
+    room: &mut Room,
     bytes_max: usize,
     limit: usize,
 ) -> Result<Bytes, Error> {
@@ -87,7 +88,7 @@ pub fn only_message(
         (_, Compression::Identity) => {
             Err(internal("grpc: compressed flag set with identity or empty encoding"))
         }
-        (_, Compression::Gzip) => gunzip(&message, bytes_max, limit)?
+        (_, Compression::Gzip) => gunzip(&message, room, bytes_max, limit)?
             .map_err(|error| internal(&format!("the message is no valid gzip: {error}"))),
     }
 }
@@ -103,13 +104,19 @@ fn header(body: &Bytes) -> Option<(u8, usize)> {
 ///
 /// # Errors
 /// The outer one is `ResourceExhausted` if there is more; the inner one says why it is no gzip.
-pub fn gunzip(compressed: &[u8], bytes_max: usize, limit: usize) -> Result<std::io::Result<Bytes>, Error> {
+pub fn gunzip(
+    compressed: &[u8],
+    room: &mut Room,
+    bytes_max: usize,
+    limit: usize,
+) -> Result<std::io::Result<Bytes>, Error> {
     let read_max = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
     let mut message = Vec::new();
     let read = GzDecoder::new(compressed).take(read_max).read_to_end(&mut message);
     if message.len() > bytes_max {
         return Err(limits::message_too_large(message.len(), limit));
     }
+    room.grow(message.len())?;
     Ok(read.map(|_| message.into()))
 }
 
@@ -139,7 +146,14 @@ pub fn decode_text(text: &[u8]) -> Result<Bytes, Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::front::Gate;
+
+    fn room() -> Room {
+        Room::new(&Gate::new(Arc::new(crate::front::rpc::tests::Everybody::default())))
+    }
 
     fn envelope(flag: u8, message: &[u8]) -> Vec<u8> {
         let mut bytes = vec![flag];
@@ -150,11 +164,12 @@ mod tests {
 
     #[test]
     fn the_only_message_of_a_body() {
-        let code = |body: Vec<u8>| match only_message(body.into(), Ok(Compression::Identity), 4, 4) {
-            Ok(message) => Ok(message.to_vec()),
-            Err(Error::Protocol { code, .. }) => Err(code),
-            Err(other) => panic!("{other}"),
-        };
+        let code =
+            |body: Vec<u8>| match only_message(body.into(), Ok(Compression::Identity), &mut room(), 4, 4) {
+                Ok(message) => Ok(message.to_vec()),
+                Err(Error::Protocol { code, .. } | Error::Limit { code, .. }) => Err(code),
+                Err(other) => panic!("{other}"),
+            };
         let one = envelope(0, b"abcd");
         for cut in 1..one.len() {
             assert_eq!(code(one[..cut].to_vec()), Err(Code::Internal), "cut after {cut}");

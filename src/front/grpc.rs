@@ -18,6 +18,7 @@ use super::{
     head::Head,
     limits, metadata,
     path::Fields,
+    receive::{self, Received},
     rpc::{Codec, Gate, Input, Reply, Rpc},
     status,
 };
@@ -89,7 +90,7 @@ pub(super) async fn exchange(
     let media_type = encoding.media_type();
     let mut response = head
         .conclude(async {
-            let message = read(rpc, encoding, &head.headers, body).await;
+            let message = read(gate, rpc, encoding, &head.headers, body).await;
             let call = Unary { gate, rpc, head: &head, input: Some((message, fields)) };
             Ok(serve(call, &head.headers).await)
         })
@@ -100,21 +101,28 @@ pub(super) async fn exchange(
 }
 
 /// Reads the message of a call (departures D11 and D12).
-async fn read(rpc: &Rpc, encoding: Encoding, headers: &HeaderMap, body: Body) -> Result<Bytes, Error> {
+async fn read(
+    gate: &Gate,
+    rpc: &Rpc,
+    encoding: Encoding,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Received, Error> {
     let limit = rpc.message_bytes_max;
     let (message_max, body_max) = if encoding.is_json() {
         (limits::json_body_bytes_max(limit), limits::json_body_bytes_max(limit))
     } else {
         (limit, limits::proto_body_bytes_max(limit))
     };
-    let body = match encoding {
-        Encoding::WebText(_) => {
-            let text = limits::read(body, limits::text_body_bytes_max(limit), limit).await?;
-            envelope::decode_text(&text)?
-        }
-        _ => limits::read(body, body_max, limit).await?,
-    };
-    envelope::only_message(body, Compression::declared(headers), message_max, limit)
+    let body_max =
+        if let Encoding::WebText(_) = encoding { limits::text_body_bytes_max(limit) } else { body_max };
+    let Received { mut bytes, mut room } = receive::read(gate, body, body_max, limit).await?;
+    if let Encoding::WebText(_) = encoding {
+        bytes = envelope::decode_text(&bytes)?;
+    }
+    let declared = Compression::declared(headers);
+    let bytes = envelope::only_message(bytes, declared, &mut room, message_max, limit)?;
+    Ok(Received { bytes, room })
 }
 
 /// The call as tonic sees it.
@@ -122,7 +130,7 @@ struct Unary<'a> {
     gate: &'a Gate,
     rpc: &'a Rpc,
     head: &'a Arc<Head>,
-    input: Option<(Result<Bytes, Error>, Fields)>,
+    input: Option<(Result<Received, Error>, Fields)>,
 }
 
 impl<'a> UnaryService<()> for Unary<'a> {
@@ -136,13 +144,14 @@ impl<'a> UnaryService<()> for Unary<'a> {
         Box::pin(async move {
             let (message, path) =
                 input.ok_or_else(|| tonic::Status::internal("a unary call is made once"))?;
-            let input = message.map(|payload| Input {
+            let input = message.map(|Received { bytes, room }| Input {
                 codec: if json {
                     Codec::Json(protojson::Envelope::Whole)
                 } else {
                     Codec::Proto { malformed: rpc.malformed }
                 },
-                payload,
+                payload: bytes,
+                room,
                 path,
                 query: Vec::new(),
             });

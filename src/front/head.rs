@@ -1,23 +1,16 @@
 //! What is known of a request besides its body.
 
-use std::{
-    net::IpAddr,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU8, Ordering},
-    },
-    time::Instant,
-};
+use std::sync::Arc;
 
-use domain::{Code, Language, OrganizationId, Status};
-use http::{HeaderMap, HeaderValue, Response, header, request::Parts};
-use identity::UserId;
+use domain::{Language, Status};
+use http::{HeaderMap, Response, header, request::Parts};
 
 use super::{
     body::Body,
     deadline::Deadline,
     encoding::Encoding,
     metadata::{Metadata, Slot},
+    record::Record,
     status,
 };
 
@@ -107,87 +100,5 @@ fn unwrap_metadata(headers: &mut HeaderMap) {
         {
             headers.insert(name, value.clone());
         }
-    }
-}
-
-/// What is noted of a request on its way, for its line in the log.
-#[derive(Debug)]
-pub struct Record {
-    /// When the request's head was there.
-    pub start: Instant,
-    /// The peer's address; `None` where it has none.
-    pub peer: Option<IpAddr>,
-    request_id: HeaderValue,
-    rpc: OnceLock<&'static str>,
-    encoding: OnceLock<&'static str>,
-    organization: OnceLock<OrganizationId>,
-    caller: OnceLock<UserId>,
-    code: AtomicU8,
-}
-
-impl Default for Record {
-    fn default() -> Self {
-        Self::new(None, HeaderValue::from_static(""))
-    }
-}
-
-impl Record {
-    /// The record of a request that begins now.
-    pub fn new(peer: Option<IpAddr>, request_id: HeaderValue) -> Self {
-        Self {
-            start: Instant::now(),
-            peer,
-            request_id,
-            rpc: OnceLock::new(),
-            encoding: OnceLock::new(),
-            organization: OnceLock::new(),
-            caller: OnceLock::new(),
-            code: AtomicU8::new(0),
-        }
-    }
-
-    /// The request's id.
-    pub fn request_id(&self) -> &str {
-        self.request_id.to_str().unwrap_or_default()
-    }
-
-    /// Notes the RPC's path.
-    pub fn rpc(&self, path: &'static str) {
-        let _ = self.rpc.set(path);
-    }
-
-    /// Notes the encoding's name.
-    pub fn encoding(&self, name: &'static str) {
-        let _ = self.encoding.set(name);
-    }
-
-    /// Notes who calls.
-    pub fn caller(&self, user: &UserId) {
-        let _ = self.caller.set(user.clone());
-    }
-
-    /// Notes which organization is meant.
-    pub fn organization(&self, id: &OrganizationId) {
-        let _ = self.organization.set(id.clone());
-    }
-
-    /// Notes why the call failed.
-    pub fn failed(&self, code: Code) {
-        self.code.store(code.number(), Ordering::Relaxed);
-    }
-
-    /// The gRPC code, 0 for success.
-    pub fn code(&self) -> u8 {
-        self.code.load(Ordering::Relaxed)
-    }
-
-    /// RPC, encoding, organization and caller, each empty if unknown.
-    pub fn names(&self) -> [&str; 4] {
-        [
-            self.rpc.get().copied().unwrap_or_default(),
-            self.encoding.get().copied().unwrap_or_default(),
-            self.organization.get().map_or("", |id| id.as_str()),
-            self.caller.get().map_or("", |id| id.as_str()),
-        ]
     }
 }

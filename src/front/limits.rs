@@ -1,19 +1,83 @@
-//! Limits on what is read, and the bodies that are read within them (departure D12).
+//! Limits on what a peer may use, and what is said when one is struck. Each has a setting of its name.
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
 use domain::{Code, Error};
-use http_body_util::BodyExt;
-use tokio::time::timeout;
-
-use super::Body;
 
 /// Room for what an encoding adds to a message that is just not too large: envelope, white space, field names.
 const FRAMING_BYTES_MAX: usize = 64 * 1024;
 
-/// How long the next piece of a body may take.
-const PIECE_WAIT_MAX: Duration = Duration::from_secs(30);
+/// What peers may use. The default is what is right for a server of its own, open to anybody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Open connections, of all peers; one more is closed at once.
+    pub connections: usize,
+    /// Calls at once on one HTTP/2 connection.
+    pub streams: u32,
+    /// Bytes of the headers of a request.
+    pub headers_bytes: u32,
+    /// Bytes of the bodies of all requests that are held at once. A request's first 64 KiB are always taken.
+    pub bodies_bytes: usize,
+    /// Bytes of a response message, in protobuf (departure D13).
+    pub reply_bytes: usize,
+    /// Bytes of replies that wait for a peer on one connection. Its further calls wait too.
+    pub unsent_bytes: usize,
+    /// How long a peer may take for the handshake of TLS, for the first bytes of a connection, and for the head of an
+    /// HTTP/1.1 request.
+    pub head_wait: Duration,
+    /// How long a connection is kept without a request.
+    pub idle: Duration,
+    /// How long a peer may take for the next 16 KiB of a body, or its end.
+    pub body_wait: Duration,
+    /// How long a peer may leave a reply where it is.
+    pub reply_wait: Duration,
+}
+
+impl Limits {
+    /// The setting of [`Limits::connections`].
+    pub const CONNECTIONS: &str = "connections-max";
+    /// The setting of [`Limits::streams`].
+    pub const STREAMS: &str = "streams-max";
+    /// The setting of [`Limits::headers_bytes`].
+    pub const HEADERS_BYTES: &str = "headers-bytes-max";
+    /// The setting of [`Limits::bodies_bytes`].
+    pub const BODIES_BYTES: &str = "bodies-bytes-max";
+    /// The setting of [`Limits::reply_bytes`].
+    pub const REPLY_BYTES: &str = "reply-bytes-max";
+    /// The setting of [`Limits::unsent_bytes`].
+    pub const UNSENT_BYTES: &str = "unsent-bytes-max";
+    /// The setting of [`super::Description::message_bytes_max`].
+    pub const MESSAGE_BYTES: &str = "message-bytes-max";
+    /// The setting of [`Limits::head_wait`].
+    pub const HEAD_WAIT: &str = "head-seconds";
+    /// The setting of [`Limits::idle`].
+    pub const IDLE: &str = "idle-seconds";
+    /// The setting of [`Limits::body_wait`].
+    pub const BODY_WAIT: &str = "body-seconds";
+    /// The setting of [`Limits::reply_wait`].
+    pub const REPLY_WAIT: &str = "reply-seconds";
+    /// Not a setting: what h2 takes for an attack, such as streams that are reset in great numbers.
+    pub const HTTP2_ABUSE: &str = "http2-abuse";
+    /// Not a setting: the process may open no more files.
+    pub const OPEN_FILES: &str = "open-files";
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 20_000,
+            streams: 250,
+            headers_bytes: 64 * 1024,
+            bodies_bytes: 256 * 1024 * 1024,
+            reply_bytes: 64 * 1024 * 1024,
+            unsent_bytes: 4 * 1024 * 1024,
+            head_wait: Duration::from_secs(10),
+            idle: Duration::from_secs(180),
+            body_wait: Duration::from_secs(30),
+            reply_wait: Duration::from_secs(30),
+        }
+    }
+}
 
 /// The largest body of a JSON request for a message of at most `message_bytes_max`.
 pub fn json_body_bytes_max(message_bytes_max: usize) -> usize {
@@ -32,90 +96,36 @@ pub fn text_body_bytes_max(message_bytes_max: usize) -> usize {
 
 /// A message of `size` bytes where `limit` are allowed.
 pub fn message_too_large(size: usize, limit: usize) -> Error {
-    Error::protocol(
-        Code::ResourceExhausted,
-        format!("grpc: received message larger than max ({size} vs. {limit})"),
-    )
+    Error::Limit {
+        limit: Limits::MESSAGE_BYTES,
+        code: Code::ResourceExhausted,
+        message: format!("grpc: received message larger than max ({size} vs. {limit})"),
+    }
 }
 
 /// A response message of `size` bytes where `limit` are allowed.
 pub fn reply_too_large(size: usize, limit: usize) -> Error {
-    Error::protocol(
-        Code::ResourceExhausted,
-        format!("grpc: trying to send message larger than max ({size} vs. {limit})"),
-    )
-}
-
-/// Reads a whole body of at most `bytes_max`. `limit` is the message's, for the text of the error.
-///
-/// # Errors
-/// `ResourceExhausted` if it is longer, `DeadlineExceeded` if it stalls, `InvalidArgument` if it breaks off or is badly
-/// framed.
-pub async fn read(mut body: Body, bytes_max: usize, limit: usize) -> Result<Bytes, Error> {
-    let mut first = Bytes::new();
-    let mut all: Option<BytesMut> = None;
-    while let Some(frame) = timeout(PIECE_WAIT_MAX, body.frame()).await.map_err(|_| stalled())? {
-        let Ok(data) = frame.map_err(broken_off)?.into_data() else { continue };
-        let length = all.as_ref().map_or(first.len(), BytesMut::len);
-        if length + data.len() > bytes_max {
-            let size = length + data.len();
-            return Err(message_too_large(size, limit));
-        }
-        match &mut all {
-            Some(all) => all.extend_from_slice(&data),
-            None if first.is_empty() => first = data,
-            None => {
-                let more = usize::try_from(http_body::Body::size_hint(&body).lower()).unwrap_or(0);
-                let mut joined = BytesMut::with_capacity(first.len() + data.len() + more.min(bytes_max));
-                joined.extend_from_slice(&first);
-                joined.extend_from_slice(&data);
-                all = Some(joined);
-            }
-        }
+    Error::Limit {
+        limit: Limits::REPLY_BYTES,
+        code: Code::ResourceExhausted,
+        message: format!("grpc: trying to send message larger than max ({size} vs. {limit})"),
     }
-    Ok(all.map_or(first, BytesMut::freeze))
 }
 
-fn stalled() -> Error {
-    Error::protocol(Code::DeadlineExceeded, "the rest of the request body does not come")
-}
-
-fn broken_off(error: impl std::fmt::Display) -> Error {
-    Error::protocol(Code::InvalidArgument, format!("the request body broke off: {error}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use http_body::Frame;
-    use http_body_util::StreamBody;
-    use tokio_stream::{StreamExt, pending};
-
-    use super::*;
-
-    #[tokio::test]
-    async fn bodies_in_pieces() {
-        for (pieces, bytes_max, want) in [
-            (&[][..], 0, Some("")),
-            (&["abc"], 3, Some("abc")),
-            (&["", "a", "", "bc"], 3, Some("abc")),
-            (&["abcd"], 3, None),
-            (&["abc", "d"], 3, None),
-        ] {
-            let frames = pieces.iter().map(|piece| Ok::<_, axum::Error>(Frame::data(Bytes::from(*piece))));
-            let body = Body::new(StreamBody::new(tokio_stream::iter(frames)));
-            let read = read(body, bytes_max, 2).await;
-            match want {
-                Some(want) => assert_eq!(read.unwrap(), want),
-                None => assert_eq!(read.unwrap_err(), message_too_large(4, 2), "{pieces:?}"),
-            }
-        }
+/// A body that does not go on.
+pub fn body_stalled() -> Error {
+    Error::Limit {
+        limit: Limits::BODY_WAIT,
+        code: Code::DeadlineExceeded,
+        message: "the rest of the request body does not come".to_owned(),
     }
+}
 
-    #[tokio::test(start_paused = true)]
-    async fn a_body_that_stalls_is_not_waited_for() {
-        let first = tokio_stream::iter([Ok::<_, axum::Error>(Frame::data(Bytes::from("a")))]);
-        let body = Body::new(StreamBody::new(first.chain(pending())));
-        let Err(Error::Protocol { code, .. }) = read(body, 10, 10).await else { panic!("it was read") };
-        assert_eq!(code, Code::DeadlineExceeded);
+/// A large body where the server holds too many already.
+pub fn bodies_too_large() -> Error {
+    Error::Limit {
+        limit: Limits::BODIES_BYTES,
+        code: Code::ResourceExhausted,
+        message: "the server holds too many large requests: try again later".to_owned(),
     }
 }

@@ -4,7 +4,6 @@
 //! for all encodings is written once, around them; each encoding reads a message, makes the call, writes the reply.
 
 mod accept;
-mod access_log;
 mod body;
 mod connect;
 mod connection;
@@ -16,10 +15,13 @@ mod envelope;
 mod grpc;
 mod head;
 mod health;
+mod http;
 mod limits;
 mod metadata;
 mod operations;
 mod path;
+mod receive;
+mod record;
 mod reflection;
 mod request_id;
 mod rest;
@@ -27,15 +29,20 @@ mod route;
 mod rpc;
 mod status;
 mod tls;
+mod traffic;
 mod web;
 
-pub use accept::{CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES, STREAMS_MAX, serve};
+pub use accept::serve;
 pub use body::Body;
 pub use deadline::Deadline;
 pub use encoding::{ConnectCodec, Encoding};
-pub use head::{Head, Record};
+pub use head::Head;
 pub use health::Health;
+pub use http::{CONNECTION_WINDOW_BYTES, Door, STREAM_WINDOW_BYTES};
+pub use limits::Limits;
 pub use metadata::Metadata;
+pub use receive::Room;
+pub use record::Record;
 pub use route::Front;
 pub use rpc::{Access, Admission, Bind, Binding, Call, Description, Gate, Rpc, Validate};
 pub use tls::{Tls, TlsError};

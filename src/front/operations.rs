@@ -1,5 +1,7 @@
 //! URLs for those who operate the server (contract 10).
 
+use std::sync::Arc;
+
 use axum::{
     Router,
     extract::{RawQuery, Request},
@@ -11,17 +13,20 @@ use http::{HeaderValue, Method, Response, StatusCode, header};
 use super::{
     body::Body,
     encoding::Encoding,
-    head::Record,
     health::{Health, UNKNOWN_SERVICE},
-    path, status,
+    path,
+    record::Record,
+    status,
 };
+use crate::metrics::{self, Metrics};
 
 /// The axum router of these URLs.
-pub fn router(health: &Health) -> Router {
-    let (ready, serving) = (health.clone(), health.clone());
+pub fn router(health: &Health, metrics: &Arc<Metrics>) -> Router {
+    let (ready, serving, metrics) = (health.clone(), health.clone(), metrics.clone());
     Router::new()
         .route("/debug/healthz", any(async || text(StatusCode::OK, "text/plain; charset=utf-8", "ok")))
         .route("/debug/ready", any(async move || debug_ready(&ready)))
+        .route("/debug/metrics", any(async move || debug_metrics(&metrics)))
         .route(
             "/healthz",
             any(async move |RawQuery(query): RawQuery, request: Request| {
@@ -35,6 +40,16 @@ fn debug_ready(health: &Health) -> Response<Body> {
         text(StatusCode::OK, "application/json", "\"ok\"")
     } else {
         text(StatusCode::PRECONDITION_FAILED, "text/plain; charset=utf-8", "not ready")
+    }
+}
+
+fn debug_metrics(metrics: &Metrics) -> Response<Body> {
+    match metrics.text() {
+        Ok(all) => text(StatusCode::OK, metrics::MEDIA_TYPE, all),
+        Err(error) => {
+            let refusal = Error::Internal { cause: error.to_string() }.to_status(Language::En);
+            status::draw(&refusal, Encoding::Rest, &Record::default())
+        }
     }
 }
 
@@ -61,8 +76,8 @@ fn healthz(health: &Health, method: &Method, query: &str) -> Response<Body> {
     }
 }
 
-fn text(status: StatusCode, content_type: &'static str, body: &'static str) -> Response<Body> {
-    let mut response = Response::new(Body::from(body));
+fn text(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(body.into());
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response

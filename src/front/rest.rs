@@ -18,6 +18,7 @@ use super::{
     head::Head,
     limits,
     path::{self, Fields},
+    receive::{self, Received, Room},
     rpc::{Codec, Gate, Input, Rpc},
     status, web,
 };
@@ -158,12 +159,12 @@ async fn json(
     head.conclude(async {
         let limit = route.rpc.message_bytes_max;
         let read = async {
-            let body = if route.takes_body || form {
-                limits::read(body, limits::json_body_bytes_max(limit), limit).await?
-            } else {
-                Bytes::new()
+            let bytes_max = if route.takes_body || form { limits::json_body_bytes_max(limit) } else { 0 };
+            let Received { bytes, room } = match bytes_max {
+                0 => Received { bytes: Bytes::new(), room: Room::new(gate) },
+                _ => receive::read(gate, body, bytes_max, limit).await?,
             };
-            let (payload, form) = if form { (Bytes::new(), body) } else { (body, Bytes::new()) };
+            let (payload, form) = if form { (Bytes::new(), bytes) } else { (bytes, Bytes::new()) };
             let mut query_fields = Vec::new();
             if route.takes_query {
                 let form = std::str::from_utf8(&form)
@@ -174,6 +175,7 @@ async fn json(
             Ok(Input {
                 codec: Codec::Json(protojson::Envelope::Lenient),
                 payload,
+                room,
                 path: path_fields,
                 query: query_fields,
             })

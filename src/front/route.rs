@@ -13,16 +13,15 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header, uri:
 use tower::{BoxError, ServiceExt};
 
 use super::{
-    access_log,
     body::{Body, Leftover},
     connect,
     connection::TeTrailers,
     cors,
     encoding::Encoding,
     grpc,
-    head::Record,
     health::Health,
     operations, path,
+    record::{Open, Record},
     reflection::{self, StandardServices},
     request_id::{RequestIds, X_REQUEST_ID},
     rest,
@@ -74,7 +73,9 @@ impl Front {
         Ok(Self {
             services,
             standard,
-            http: rest::router(&rpcs, &gate).merge(operations::router(&health)).fallback(fallback),
+            http: rest::router(&rpcs, &gate)
+                .merge(operations::router(&health, &gate.metrics))
+                .fallback(fallback),
             gate,
             rest_prefixes: rpcs
                 .iter()
@@ -86,6 +87,11 @@ impl Front {
         })
     }
 
+    /// What stands around every call.
+    pub fn gate(&self) -> &Arc<Gate> {
+        &self.gate
+    }
+
     /// Answers a request from `peer`, and writes its line in the log.
     pub async fn answer<B>(&self, mut request: Request<B>, peer: Option<IpAddr>) -> Response<Body>
     where
@@ -95,6 +101,7 @@ impl Front {
         let request_id = self.request_ids.of(request.headers());
         let record = Arc::new(Record::new(peer, request_id.clone()));
         let (method, uri) = (request.method().clone(), request.uri().clone());
+        let open = Open::new(method, uri, record.clone(), self.gate.metrics.clone());
         let leftover = Leftover::default();
         let te = request.extensions_mut().remove::<TeTrailers>();
         let mut request = request.map(|body| leftover.lend(Body::new(body)));
@@ -117,7 +124,7 @@ impl Front {
         {
             te.expect_request();
         }
-        access_log::write(&method, &uri, response.status(), &record);
+        open.answered(response.status());
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(X_REQUEST_ID, request_id);

@@ -12,7 +12,13 @@ use prost::Message;
 use serde::{Serialize, de::DeserializeOwned};
 use tonic::codec::EncodeBuf;
 
-use super::{head::Head, limits, path::Fields};
+use super::{
+    head::Head,
+    limits::{self, Limits},
+    path::Fields,
+    receive::Room,
+};
+use crate::metrics::Metrics;
 
 /// Who may call an RPC: its auth option in the proto.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,8 +94,35 @@ pub trait Admission: Send + Sync + 'static {
 pub struct Gate {
     /// Who may go on.
     pub admission: Arc<dyn Admission>,
-    /// The largest response message, in bytes of protobuf (departure D13).
-    pub reply_bytes_max: usize,
+    /// What peers may use.
+    pub limits: Limits,
+    /// Where calls are counted.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Gate {
+    /// A gate with the default limits, and metrics of its own.
+    pub fn new(admission: Arc<dyn Admission>) -> Self {
+        Self { admission, limits: Limits::default(), metrics: Arc::default() }
+    }
+
+    /// Notes what an operator wants to know of a failure.
+    fn note(&self, error: &Error, rpc: &'static str, head: &Head) {
+        match error {
+            Error::Unavailable { cause }
+            | Error::StoreFull { cause }
+            | Error::StoreDamaged { cause }
+            | Error::Internal { cause } => {
+                let request_id = head.record.request_id();
+                tracing::error!(cause, rpc, request_id, "a call failed");
+            }
+            Error::Limit { limit, .. } => self.metrics.struck(limit),
+            Error::Refused(refusal) if refusal.code() == Code::Unauthenticated => {
+                self.metrics.unauthenticated(refusal.id().unwrap_or_default());
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Rules of a message that the proto declares.
@@ -112,6 +145,8 @@ pub struct Input {
     pub codec: Codec,
     /// The message; decompressed and without envelope.
     pub payload: Bytes,
+    /// What the payload takes of the room for bodies.
+    pub room: Room,
     /// Fields from the URL's path; they replace the message's.
     pub path: Fields,
     /// Fields from the URL's query, for bindings without a body.
@@ -263,20 +298,13 @@ where
                 let reply = (self.method)(call, message).await?;
                 head.deadline.check()?;
                 let size = reply.encoded_len();
-                if size > gate.reply_bytes_max {
-                    return Err(limits::reply_too_large(size, gate.reply_bytes_max));
+                if size > gate.limits.reply_bytes {
+                    return Err(limits::reply_too_large(size, gate.limits.reply_bytes));
                 }
                 Ok(Box::new(Encodable(reply)) as Box<dyn Reply>)
             };
             caught(answer).await.map_err(|error: Error| {
-                if let Error::Unavailable { cause }
-                | Error::StoreFull { cause }
-                | Error::StoreDamaged { cause }
-                | Error::Internal { cause } = &error
-                {
-                    let request_id = head.record.request_id();
-                    tracing::error!(cause, rpc = description.path, request_id, "a call failed");
-                }
+                gate.note(&error, description.path, head);
                 error.to_status(language)
             })
         })
@@ -321,7 +349,7 @@ fn decode<Q: Message + Default + DeserializeOwned>(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use domain::Refusal;
     use http::Request;
 
@@ -333,7 +361,7 @@ mod tests {
 
     /// Admits everybody, and has a count held.
     #[derive(Default)]
-    struct Everybody {
+    pub struct Everybody {
         held: Arc<()>,
     }
 
@@ -364,12 +392,13 @@ mod tests {
     where
         Fut: Future<Output = Result<HealthzResponse, Error>> + Send + 'static,
     {
-        let gate = Gate { admission: Arc::new(admission), reply_bytes_max: 10 };
+        let gate = Gate::new(Arc::new(admission));
         let (parts, ()) = Request::new(()).into_parts();
         let head = Head::read(parts, Encoding::Rest).unwrap();
         let input = Input {
             codec: Codec::Proto { malformed: Code::Internal },
             payload: Bytes::new(),
+            room: Room::new(&gate),
             path: Vec::new(),
             query: Vec::new(),
         };

@@ -10,7 +10,7 @@ use protojson::TYPE_URL_PREFIX;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{Body, encoding::Encoding, head::Record};
+use super::{Body, encoding::Encoding, record::Record};
 
 const DETAIL_TYPE: &str = "zitadel.v1.ErrorDetail";
 

@@ -19,11 +19,9 @@ use super::{
 use crate::{
     api::{self, Gatekeeper, Realm},
     config::{Config, Storage},
-    front::{self, Front, Gate, Health, Tls},
+    front::{self, Door, Front, Gate, Health, Tls},
+    metrics::Metrics,
 };
-
-/// How long a peer may take for the first bytes of a connection, and for the head of a request.
-const HEAD_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// How long a reload waits for the calls under way, with all others behind it. They take milliseconds, unless the disk
 /// hangs; then it is better that reads go on.
@@ -34,6 +32,7 @@ pub struct Server {
     address: SocketAddr,
     store: Arc<dyn Store>,
     gatekeeper: Arc<Gatekeeper>,
+    metrics: Arc<Metrics>,
     /// As they are in force.
     config: watch::Sender<Config>,
     fronts: watch::Sender<Arc<Front>>,
@@ -52,9 +51,14 @@ impl Server {
     /// # Errors
     /// Whatever keeps it from starting.
     pub async fn start(config: Config) -> Result<Self, ServeError> {
+        let metrics = Arc::new(Metrics::default());
         let store: Arc<dyn Store> = match &config.storage {
             Storage::Memory => Arc::new(MemoryStore::new()),
-            Storage::Sqlite(path) => Arc::new(SqliteStore::open(path)?),
+            Storage::Sqlite(path) => {
+                let metrics = metrics.clone();
+                let observer = Arc::new(move |commit| metrics.committed(commit));
+                Arc::new(SqliteStore::open_observed(path, observer)?)
+            }
         };
         let tls = watch::Sender::new(tls(&config)?);
         let (directory, development) = directory::open(&config)?;
@@ -63,13 +67,13 @@ impl Server {
         let realm = Realm { directory: directory.into(), trusted_proxies: config.trusted_proxies.clone() };
         let gatekeeper = Arc::new(Gatekeeper::new(realm, store.clone()));
         let draining = watch::Sender::new(false);
-        let fronts = watch::Sender::new(front(&config, &store, &gatekeeper, draining.subscribe())?);
+        let fronts = watch::Sender::new(front(&config, &store, &gatekeeper, &metrics, draining.subscribe())?);
 
         let listen = |error| ServeError::Listen { address: config.listen, error };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let serving =
-            front::serve(listener, tls.subscribe(), fronts.subscribe(), HEAD_WAIT_MAX, draining.subscribe());
+        let door = Door { fronts: fronts.subscribe(), tls: tls.subscribe(), draining: draining.subscribe() };
+        let serving = front::serve(listener, door);
         let (finish, finished) = watch::channel(false);
         tokio::spawn(async move {
             serving.await;
@@ -80,6 +84,7 @@ impl Server {
             address,
             store,
             gatekeeper,
+            metrics,
             config,
             fronts,
             tls,
@@ -113,7 +118,7 @@ impl Server {
         let _one = self.reloading.lock().await;
         let kept = config.keep_fixed(&self.config.borrow());
         let tls = tls(&config)?;
-        let front = front(&config, &self.store, &self.gatekeeper, self.draining.subscribe())?;
+        let front = front(&config, &self.store, &self.gatekeeper, &self.metrics, self.draining.subscribe())?;
         let directory = match directory::file(&config) {
             None => self.gatekeeper.realm().await.directory,
             Some(path) => {
@@ -173,6 +178,7 @@ fn front(
     config: &Config,
     store: &Arc<dyn Store>,
     gatekeeper: &Arc<Gatekeeper>,
+    metrics: &Arc<Metrics>,
     draining: watch::Receiver<bool>,
 ) -> Result<Arc<Front>, ServeError> {
     let mut rpcs = api::rpcs(store);
@@ -192,7 +198,8 @@ fn front(
             rpc.limit_messages(bytes_max);
         }
     }
-    let gate = Gate { admission: gatekeeper.clone(), reply_bytes_max: config.reply_bytes_max };
+    let gate =
+        Gate { admission: gatekeeper.clone(), limits: config.limits.clone(), metrics: metrics.clone() };
     let process = getrandom::u64().map_err(|error| ServeError::Other(error.to_string().into()))?;
     Ok(Arc::new(Front::new(rpcs, gate, api::DESCRIPTORS, health, process).map_err(ServeError::Other)?))
 }

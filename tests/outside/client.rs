@@ -5,7 +5,10 @@ use std::{net::SocketAddr, sync::Arc};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt, Full};
-use hyper::client::conn::{http1, http2};
+use hyper::{
+    body::Incoming,
+    client::conn::{http1, http2},
+};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -102,25 +105,29 @@ impl Client {
 
     /// The same, with a server that may be gone before it has answered.
     pub async fn try_send(&mut self, request: Request<impl Into<Bytes>>) -> hyper::Result<Answer> {
+        let (parts, body) = self.begin(request).await?.into_parts();
+        let body = body.collect().await?;
+        let trailers = body.trailers().cloned().unwrap_or_default();
+        Ok(Answer { status: parts.status, headers: parts.headers, body: body.to_bytes(), trailers })
+    }
+
+    /// Sends a request, and reads the head of the answer.
+    pub async fn begin(&mut self, request: Request<impl Into<Bytes>>) -> hyper::Result<Response<Incoming>> {
         let mut request = request.map(|body| Full::new(body.into()));
-        let response = match self {
+        match self {
             Self::Http1(sender, address) => {
                 let host = address.to_string().parse().unwrap();
                 request.headers_mut().entry("host").or_insert(host);
                 sender.ready().await?;
-                sender.send_request(request).await?
+                sender.send_request(request).await
             }
             Self::Http2(sender, address) => {
                 let uri = format!("http://{address}{}", request.uri());
                 *request.uri_mut() = uri.parse().unwrap();
                 sender.ready().await?;
-                sender.send_request(request).await?
+                sender.send_request(request).await
             }
-        };
-        let (parts, body) = Response::into_parts(response);
-        let body = body.collect().await?;
-        let trailers = body.trailers().cloned().unwrap_or_default();
-        Ok(Answer { status: parts.status, headers: parts.headers, body: body.to_bytes(), trailers })
+        }
     }
 }
 

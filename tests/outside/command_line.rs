@@ -9,6 +9,7 @@ use std::{
 };
 
 use http::Version;
+use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
 use crate::{
@@ -272,20 +273,15 @@ async fn who_watches_health_does_not_hold_up_the_end() {
     let mut client = Client::connect(server.address, Version::HTTP_2).await;
     let request =
         http::Request::post("/grpc.health.v1.Health/Watch").header("content-type", "application/grpc");
-    let watch = client.send(request.body(crate::dialect::envelope(0, &[])).unwrap());
-    let end = async {
-        // The connection's settings are through by the time that another one was served.
-        let mut other = Client::connect(server.address, Version::HTTP_2).await;
-        other.send(http::Request::get("/debug/healthz").body("").unwrap()).await;
-        server.signal("TERM");
-    };
-    let (answer, ()) = tokio::join!(watch, end);
-    // SERVING, then NOT_SERVING, then the end.
-    assert_eq!(
-        answer.body,
-        [crate::dialect::envelope(0, &[8, 1]), crate::dialect::envelope(0, &[8, 2])].concat()
-    );
-    assert_eq!(answer.trailers["grpc-status"], "0");
+    let watch = client.begin(request.body(crate::dialect::envelope(0, &[])).unwrap()).await.unwrap();
+    let mut states = watch.into_body();
+    let serving = states.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert_eq!(serving, crate::dialect::envelope(0, &[8, 1]));
+    server.signal("TERM");
+    // NOT_SERVING, and the end.
+    let rest = states.collect().await.unwrap();
+    assert_eq!(rest.trailers().unwrap()["grpc-status"], "0");
+    assert_eq!(rest.to_bytes(), crate::dialect::envelope(0, &[8, 2]));
     drop(client);
     assert_eq!(server.wait().code(), Some(0));
 }

@@ -13,6 +13,7 @@ mod front_door;
 mod keys;
 mod languages;
 mod limits;
+mod metrics;
 mod reload;
 mod reload_settings;
 mod reloading;

@@ -59,6 +59,11 @@ impl Code {
         Self::Unauthenticated,
     ];
 
+    /// The code of a number on the wire; `None` for OK, and for what is no code.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number).checked_sub(1)?).copied()
+    }
+
     /// The number on the wire, 1 to 16.
     pub const fn number(self) -> u8 {
         self as u8
@@ -112,5 +117,7 @@ mod tests {
     fn all_lists_each_number_once_in_order() {
         let numbers: Vec<u8> = Code::ALL.iter().map(|code| code.number()).collect();
         assert_eq!(numbers, (1..=16).collect::<Vec<u8>>());
+        assert!(Code::ALL.iter().all(|code| Code::from_number(code.number()) == Some(*code)));
+        assert_eq!([0, 17].map(Code::from_number), [None, None]);
     }
 }

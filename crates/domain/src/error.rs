@@ -52,6 +52,16 @@ pub enum Error {
         /// What was wrong, for a developer to read.
         message: String,
     },
+    /// The call strikes a limit of the server; the text is in English in every language.
+    #[error("{limit}: {message}")]
+    Limit {
+        /// The name of the setting.
+        limit: &'static str,
+        /// What the caller's library will call it.
+        code: Code,
+        /// What was too much, for a developer to read.
+        message: String,
+    },
     /// What a service says in words of its own.
     #[error("{:?}: {}", .0.code, .0.message)]
     Stated(Box<Status>),
@@ -153,7 +163,9 @@ impl Error {
                 );
                 plain(Code::NotFound, message)
             }
-            Self::Protocol { code, message } => plain(*code, message.clone()),
+            Self::Protocol { code, message } | Self::Limit { code, message, .. } => {
+                plain(*code, message.clone())
+            }
             Self::Stated(status) => status.as_ref().clone(),
             Self::Unavailable { .. } => plain(Code::Unavailable, "the store is unavailable".to_owned()),
             Self::StoreFull { .. } => plain(Code::ResourceExhausted, "the store is full".to_owned()),

@@ -22,7 +22,7 @@ use async_trait::async_trait;
 use domain::{
     Change, Details, Entry, Key, Organization, OrganizationId, OrganizationState, Page, Query, Timestamp,
 };
-use storage::{Store, StoreError};
+use storage::{Observer, Store, StoreError};
 
 pub use checksum::VFS;
 pub use error::OpenError;
@@ -82,7 +82,15 @@ impl SqliteStore {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        Self::open_with(path, Tuning::default())
+        Self::open_observed(path, Arc::new(|_| {}))
+    }
+
+    /// Opens the store, and has `observer` hear of its commits.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open_observed(path: &Path, observer: Observer) -> Result<Self, OpenError> {
+        Self::open_with(path, Tuning::default(), observer)
     }
 
     /// Opens a store that works as a test wants it.
@@ -91,17 +99,17 @@ impl SqliteStore {
     /// See [`OpenError`].
     #[cfg(feature = "tuning")]
     pub fn open_tuned(path: &Path, tuning: Tuning) -> Result<Self, OpenError> {
-        Self::open_with(path, tuning)
+        Self::open_with(path, tuning, Arc::new(|_| {}))
     }
 
-    fn open_with(path: &Path, tuning: Tuning) -> Result<Self, OpenError> {
+    fn open_with(path: &Path, tuning: Tuning, observer: Observer) -> Result<Self, OpenError> {
         let lock = schema::lock(path)?;
         let connection = schema::open(path, tuning.mistake)?;
         let organizations = Organizations::default();
         organizations
             .extend(schema::organizations(&connection).map_err(|error| OpenError::sqlite(path, &error))?);
         let readers = Readers::open(path).map_err(|error| OpenError::sqlite(path, &error))?;
-        let writer = Writer::start(connection, organizations.clone(), tuning)
+        let writer = Writer::start(connection, organizations.clone(), tuning, observer)
             .map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
         Ok(Self { organizations, readers, writer, _lock: lock })
     }

@@ -8,12 +8,12 @@ use std::{
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use domain::OrganizationId;
 use rusqlite::{Connection, ErrorCode, MAIN_DB, config::DbConfig, wal::CheckpointMode};
-use storage::StoreError;
+use storage::{Commit, Observer, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
@@ -52,6 +52,7 @@ impl Writer {
         connection: Connection,
         organizations: Organizations,
         tuning: Tuning,
+        observer: Observer,
     ) -> io::Result<Self> {
         let (queue, operations) = mpsc::channel(QUEUE_MAX);
         let (running, commits) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicU64::new(0)));
@@ -64,6 +65,7 @@ impl Writer {
             log_pages,
             is_full: false,
             tuning,
+            observer,
         };
         let thread =
             thread::Builder::new().name("store-writer".to_owned()).spawn(move || work.run(operations))?;
@@ -113,6 +115,7 @@ struct Work {
     /// Whether writes are refused for want of room.
     is_full: bool,
     tuning: Tuning,
+    observer: Observer,
 }
 
 /// Says that the thread has ended, however it did.
@@ -172,6 +175,7 @@ impl Work {
         let mut answers: Vec<Answer> = Vec::with_capacity(batch.len());
         let mut changed = HashMap::new();
         self.log_pages.store(0, Ordering::Relaxed);
+        let (start, operations) = (Instant::now(), batch.len());
         let mut committed = self.transaction(batch, &mut answers, &mut changed);
         if let Err(StoreError::Full(_) | StoreError::Damaged(_)) = committed
             && let Err(error) = self.undo()
@@ -180,6 +184,7 @@ impl Work {
         }
         if committed.is_ok() {
             self.commits.fetch_add(1, Ordering::Relaxed);
+            (self.observer)(Commit { operations, took: start.elapsed() });
             self.organizations.extend(changed.into_values());
         }
         for answer in answers {

@@ -5,12 +5,14 @@
 use async_trait::async_trait;
 use domain::{Change, Details, Entry, Key, Organization, OrganizationId, OrganizationState, Page, Query};
 
+mod commit;
 mod error;
 mod judge;
 mod memory;
 #[cfg(feature = "suite")]
 pub mod suite;
 
+pub use commit::{Commit, Observer};
 pub use error::StoreError;
 pub use judge::{Effect, judge};
 pub use memory::MemoryStore;

@@ -20,7 +20,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use metagate::front::{CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES, STREAMS_MAX};
+use metagate::front::{CONNECTION_WINDOW_BYTES, Limits, STREAM_WINDOW_BYTES};
 use tokio::net::TcpListener;
 
 use map::Map;
@@ -96,7 +96,7 @@ where
                 http.timer(TokioTimer::new())
                     .initial_stream_window_size(STREAM_WINDOW_BYTES)
                     .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-                    .max_concurrent_streams(STREAMS_MAX);
+                    .max_concurrent_streams(Limits::default().streams);
                 tokio::spawn(async move { drop(http.serve_connection(io, service).await) });
             }
         }

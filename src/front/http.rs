@@ -1,0 +1,206 @@
+//! HTTP on one connection: in TLS or not, HTTP/1.1 or HTTP/2, within limits, to an orderly end.
+
+use std::{convert::Infallible, error::Error, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::graceful::GracefulConnection,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::watch,
+    time::timeout,
+};
+
+use super::{
+    connection::{Connection, TeTrailers},
+    detect::{Detected, detect},
+    limits::Limits,
+    route::Front,
+    tls::{self, Tls},
+    traffic::{Reply, Traffic},
+};
+use crate::metrics::Metrics;
+
+/// The HTTP/2 flow-control window of a stream, in bytes: the default of 64 KiB stalls on real round trips.
+pub const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
+/// The same, of a whole connection.
+pub const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+
+/// How much HTTP/1.1 keeps of what it reads and writes, at most, in headers as large as are allowed by default.
+const BUFFER_BYTES_MAX: usize = 128 * 1024;
+
+/// How often an HTTP/2 peer is asked whether it is still there, and how long it may take to answer.
+const PING_EVERY: Duration = Duration::from_secs(60);
+const PING_WAIT_MAX: Duration = Duration::from_secs(20);
+
+/// What a connection leads to.
+#[derive(Clone)]
+pub struct Door {
+    /// The newest counts.
+    pub fronts: watch::Receiver<Arc<Front>>,
+    /// With something in it, the connection must speak TLS.
+    pub tls: watch::Receiver<Option<Tls>>,
+    /// Turns true when the server ends.
+    pub draining: watch::Receiver<bool>,
+}
+
+type Ended = Result<(), Box<dyn Error + Send + Sync>>;
+
+/// Serves a connection from `peer` to its end. Its limits are those that the front has now.
+pub async fn serve_connection(stream: TcpStream, peer: SocketAddr, door: Door) {
+    let (limits, metrics) = {
+        let front = door.fronts.borrow();
+        (front.gate().limits.clone(), front.gate().metrics.clone())
+    };
+    if let Err(error) = secure(stream, peer, door, &limits, &metrics).await {
+        if let Some(limit) = struck(&*error) {
+            metrics.struck(limit);
+        }
+        // Peers break off all the time; nobody here can do anything about it.
+        tracing::debug!(%peer, error, "a connection ended early");
+    }
+}
+
+/// The limit that a connection ended for.
+fn struck(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    if let Some(error) = error.downcast_ref::<io::Error>() {
+        return (error.kind() == io::ErrorKind::TimedOut).then_some(Limits::HEAD_WAIT);
+    }
+    let error = error.downcast_ref::<hyper::Error>()?;
+    if error.is_parse_too_large() {
+        return Some(Limits::HEADERS_BYTES);
+    }
+    let error = error.source()?.downcast_ref::<h2::Error>()?;
+    let is_abuse = error.is_library() && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM);
+    is_abuse.then_some(Limits::HTTP2_ABUSE)
+}
+
+async fn secure(
+    stream: TcpStream,
+    peer: SocketAddr,
+    mut door: Door,
+    limits: &Limits,
+    metrics: &Arc<Metrics>,
+) -> Ended {
+    stream.set_nodelay(true)?;
+    let tls = door.tls.borrow().clone();
+    let Some(tls) = tls else { return speak(stream, false, peer, door, limits, metrics).await };
+    let handshake = timeout(limits.head_wait, tls.accept(stream));
+    let stream = tokio::select! {
+        stream = handshake => stream.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??,
+        _ = door.draining.wait_for(|draining| *draining) => return Ok(()),
+    };
+    let http2 = tls::agreed_on_http2(&stream);
+    speak(stream, http2, peer, door, limits, metrics).await
+}
+
+/// `http2`: both sides have agreed on HTTP/2 already.
+async fn speak(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    http2: bool,
+    peer: SocketAddr,
+    Door { fronts, mut draining, .. }: Door,
+    limits: &Limits,
+    metrics: &Arc<Metrics>,
+) -> Ended {
+    let detected = tokio::select! {
+        detected = detect(&mut stream, limits.head_wait) => detected?,
+        _ = draining.wait_for(|draining| *draining) => return Ok(()),
+    };
+    let detected = match detected {
+        // What is not HTTP/2 then is told so in HTTP/2.
+        Some(Detected::Http1(ahead)) if http2 => Some(Detected::Http2(ahead)),
+        detected => detected,
+    };
+    let traffic = Traffic::new();
+    match detected {
+        None => Ok(()),
+        Some(Detected::Http1(ahead)) => {
+            let te = TeTrailers::new(traffic.clone());
+            let service = service_fn(|mut request: hyper::Request<Incoming>| {
+                request.extensions_mut().insert(te.clone());
+                answer(&fronts, &traffic, request, peer)
+            });
+            let io = TokioIo::new(Connection::http1(stream, &ahead, te.clone()));
+            let mut http = http1::Builder::new();
+            http.timer(TokioTimer::new())
+                // hyper counts the time between two requests too; `Traffic` does not.
+                .header_read_timeout(None)
+                .max_buf_size(BUFFER_BYTES_MAX.max(2 * limits.headers_bytes as usize))
+                .max_header_size(limits.headers_bytes as usize);
+            let serving = http.serve_connection(io, service);
+            run(serving, &traffic, limits, metrics, draining).await
+        }
+        Some(Detected::Http2(ahead)) => {
+            let service =
+                service_fn(|request: hyper::Request<Incoming>| answer(&fronts, &traffic, request, peer));
+            let io = TokioIo::new(Connection::http2(stream, &ahead));
+            let mut http = http2::Builder::new(TokioExecutor::new());
+            http.timer(TokioTimer::new())
+                .initial_stream_window_size(STREAM_WINDOW_BYTES)
+                .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+                .max_concurrent_streams(limits.streams)
+                .max_header_list_size(limits.headers_bytes)
+                .keep_alive_interval(PING_EVERY)
+                .keep_alive_timeout(PING_WAIT_MAX);
+            let serving = http.serve_connection(io, service);
+            run(serving, &traffic, limits, metrics, draining).await
+        }
+    }
+}
+
+/// Drives a connection, until it ends by itself, by its peer's fault, or with the server.
+async fn run(
+    connection: impl GracefulConnection<Error = hyper::Error>,
+    traffic: &Traffic,
+    limits: &Limits,
+    metrics: &Metrics,
+    mut draining: watch::Receiver<bool>,
+) -> Ended {
+    let mut connection = pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => return ended.map_err(Into::into),
+        _ = draining.wait_for(|draining| *draining) => {}
+        limit = traffic.overdue(limits) => {
+            metrics.struck(limit);
+            if limit != Limits::IDLE {
+                return Ok(());
+            }
+        }
+    }
+    // What is under way is finished; no more comes.
+    connection.as_mut().graceful_shutdown();
+    let limits = Limits { idle: limits.head_wait, ..limits.clone() };
+    tokio::select! {
+        ended = connection => ended.map_err(Into::into),
+        limit = traffic.overdue(&limits) => {
+            metrics.struck(limit);
+            Ok(())
+        }
+    }
+}
+
+fn answer(
+    fronts: &watch::Receiver<Arc<Front>>,
+    traffic: &Arc<Traffic>,
+    request: hyper::Request<Incoming>,
+    peer: SocketAddr,
+) -> impl Future<Output = Result<hyper::Response<Reply>, Infallible>> + use<> {
+    let (front, traffic) = (fronts.borrow().clone(), traffic.clone());
+    let open = traffic.request();
+    async move {
+        let gate = front.gate();
+        if !traffic.less_unsent(gate.limits.unsent_bytes).await {
+            gate.metrics.struck(Limits::UNSENT_BYTES);
+        }
+        let response = front.answer(request, Some(peer.ip())).await;
+        Ok(response.map(|body| open.reply(body)))
+    }
+}

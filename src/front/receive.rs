@@ -1,0 +1,201 @@
+//! Reading bodies, within the limits of one and of all (departure D12).
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use domain::{Code, Error};
+use http_body_util::BodyExt;
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    Body,
+    limits::{self, Limits},
+    rpc::Gate,
+};
+use crate::metrics::Metrics;
+
+/// So much of a body must come within [`Limits::body_wait`], or its end: a limit on each piece alone would let a peer
+/// send byte by byte for hours.
+const STRETCH_BYTES: usize = 16 * 1024;
+
+/// So much of each request is taken, whatever all others hold: large requests must not keep small ones out.
+const ALWAYS_TAKEN_BYTES: usize = 64 * 1024;
+
+/// A body that was read, and the room that it takes.
+#[derive(Debug)]
+pub struct Received {
+    /// What was read.
+    pub bytes: Bytes,
+    /// Keep it as long as the bytes.
+    pub room: Room,
+}
+
+/// A share of what all bodies together may take; given back when it is dropped.
+#[derive(Debug)]
+pub struct Room {
+    metrics: Arc<Metrics>,
+    bodies_bytes_max: usize,
+    bytes: usize,
+}
+
+impl Room {
+    /// No room yet.
+    pub fn new(gate: &Gate) -> Self {
+        let (metrics, bodies_bytes_max) = (gate.metrics.clone(), gate.limits.bodies_bytes);
+        Self { metrics, bodies_bytes_max, bytes: 0 }
+    }
+
+    /// Makes room for `more` bytes.
+    ///
+    /// # Errors
+    /// [`Limits::BODIES_BYTES`] if all together hold too much already.
+    pub fn grow(&mut self, more: usize) -> Result<(), Error> {
+        let all = self.metrics.holding(more);
+        self.bytes += more;
+        if self.bytes > ALWAYS_TAKEN_BYTES && all > self.bodies_bytes_max {
+            return Err(limits::bodies_too_large());
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.metrics.released(self.bytes);
+    }
+}
+
+/// Reads a whole body of at most `bytes_max`. `limit` is the message's, for the text of the error.
+///
+/// # Errors
+/// `ResourceExhausted` if it is longer, or all bodies together are; `DeadlineExceeded` if it stalls; `InvalidArgument` if
+/// it breaks off or is badly framed.
+pub async fn read(gate: &Gate, mut body: Body, bytes_max: usize, limit: usize) -> Result<Received, Error> {
+    let mut room = Room::new(gate);
+    let mut first = Bytes::new();
+    let mut all: Option<BytesMut> = None;
+    let mut patience = Patience::new(&gate.limits);
+    while let Some(frame) =
+        timeout_at(patience.until, body.frame()).await.map_err(|_| limits::body_stalled())?
+    {
+        let Ok(data) = frame.map_err(broken_off)?.into_data() else { continue };
+        let length = all.as_ref().map_or(first.len(), BytesMut::len);
+        if length + data.len() > bytes_max {
+            return Err(limits::message_too_large(length + data.len(), limit));
+        }
+        room.grow(data.len())?;
+        patience.read(data.len());
+        match &mut all {
+            Some(all) => all.extend_from_slice(&data),
+            None if first.is_empty() => first = data,
+            None => {
+                let more = usize::try_from(http_body::Body::size_hint(&body).lower()).unwrap_or(0);
+                let mut joined = BytesMut::with_capacity(first.len() + data.len() + more.min(bytes_max));
+                joined.extend_from_slice(&first);
+                joined.extend_from_slice(&data);
+                all = Some(joined);
+            }
+        }
+    }
+    Ok(Received { bytes: all.map_or(first, BytesMut::freeze), room })
+}
+
+/// Until when the next stretch of a body is waited for.
+struct Patience<'a> {
+    limits: &'a Limits,
+    until: Instant,
+    /// What has come of the stretch.
+    bytes: usize,
+}
+
+impl<'a> Patience<'a> {
+    fn new(limits: &'a Limits) -> Self {
+        Self { limits, until: Instant::now() + limits.body_wait, bytes: 0 }
+    }
+
+    fn read(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        if self.bytes >= STRETCH_BYTES {
+            *self = Self::new(self.limits);
+        }
+    }
+}
+
+fn broken_off(error: impl std::fmt::Display) -> Error {
+    Error::protocol(Code::InvalidArgument, format!("the request body broke off: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http_body::Frame;
+    use http_body_util::StreamBody;
+    use tokio_stream::{Stream, StreamExt, pending};
+
+    use super::*;
+
+    fn gate(limits: Limits) -> Gate {
+        Gate { limits, ..Gate::new(Arc::new(crate::front::rpc::tests::Everybody::default())) }
+    }
+
+    fn body(pieces: impl Stream<Item = Bytes> + Send + 'static) -> Body {
+        Body::new(StreamBody::new(pieces.map(|piece| Ok::<_, axum::Error>(Frame::data(piece)))))
+    }
+
+    #[tokio::test]
+    async fn bodies_in_pieces() {
+        for (pieces, bytes_max, want) in [
+            (&[][..], 0, Some("")),
+            (&["abc"], 3, Some("abc")),
+            (&["", "a", "", "bc"], 3, Some("abc")),
+            (&["abcd"], 3, None),
+            (&["abc", "d"], 3, None),
+        ] {
+            let pieces: Vec<_> = pieces.iter().map(|piece| Bytes::from(*piece)).collect();
+            let body = body(tokio_stream::iter(pieces.clone()));
+            let read = read(&gate(Limits::default()), body, bytes_max, 2).await;
+            match want {
+                Some(want) => assert_eq!(read.unwrap().bytes, want),
+                None => assert_eq!(read.unwrap_err(), limits::message_too_large(4, 2), "{pieces:?}"),
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_stalls_or_trickles_is_not_waited_for() {
+        let trickle = |every: Duration| {
+            tokio_stream::iter(std::iter::repeat_n(Bytes::from("a"), 1_000)).throttle(every)
+        };
+        let gate = gate(Limits::default());
+        let enough = tokio_stream::iter(std::iter::repeat_n(Bytes::from(vec![0; STRETCH_BYTES]), 20))
+            .throttle(Duration::from_secs(29));
+        for (body, want) in [
+            (body(tokio_stream::iter([Bytes::from("a")]).chain(pending())), None),
+            (body(trickle(Duration::from_secs(1))), None),
+            (body(trickle(Duration::from_millis(20))), Some(1_000)),
+            (body(enough), Some(20 * STRETCH_BYTES)),
+        ] {
+            match (read(&gate, body, 1 << 20, 1 << 20).await, want) {
+                (Ok(received), want) => assert_eq!(Some(received.bytes.len()), want),
+                (Err(error), want) => assert_eq!((error, want), (limits::body_stalled(), None)),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn all_bodies_together_have_a_limit_that_small_ones_do_not_feel() {
+        let gate = gate(Limits { bodies_bytes: 100_000, ..Limits::default() });
+        let read = async |length: usize| {
+            read(&gate, Body::from(vec![0; length]), 1 << 20, 1 << 20).await.map(|received| received.room)
+        };
+        let first = read(90_000).await.unwrap();
+        assert_eq!(read(90_000).await.unwrap_err(), limits::bodies_too_large());
+        let small = read(ALWAYS_TAKEN_BYTES).await.unwrap();
+        drop(first);
+        assert_eq!(read(90_000).await.unwrap_err(), limits::bodies_too_large());
+        drop(small);
+        drop(read(90_000).await.unwrap());
+        drop(read(90_000).await.unwrap());
+    }
+}

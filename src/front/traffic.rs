@@ -1,0 +1,303 @@
+//! What goes on on a connection: how long it is kept, and how much may wait for a peer that does not read.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
+use tokio::{sync::Notify, time::Instant};
+
+use super::{body::Body, limits::Limits};
+
+/// So much of a reply is handed over at once: what was handed over is not seen to wait.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// No head is being read.
+const NO_HEAD: u64 = u64::MAX;
+
+/// What goes on on a connection. Times are in milliseconds from its start.
+pub struct Traffic {
+    start: Instant,
+    /// Requests that were not answered to the end.
+    requests: AtomicUsize,
+    /// Bytes of replies that the peer has not taken.
+    unsent_bytes: AtomicUsize,
+    /// Woken when there are fewer.
+    taken: Notify,
+    /// When anything went on with requests or replies.
+    moved: AtomicU64,
+    /// When the head of an HTTP/1.1 request began that is not there yet.
+    head: AtomicU64,
+}
+
+impl Traffic {
+    /// That of a new connection.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            start: Instant::now(),
+            requests: AtomicUsize::new(0),
+            unsent_bytes: AtomicUsize::new(0),
+            taken: Notify::new(),
+            moved: AtomicU64::new(0),
+            head: AtomicU64::new(NO_HEAD),
+        })
+    }
+
+    /// Bytes have come where the head of an HTTP/1.1 request is awaited.
+    pub fn head_comes(&self) {
+        if self.head.load(Ordering::Relaxed) == NO_HEAD {
+            self.head.store(self.now(), Ordering::Relaxed);
+        }
+    }
+
+    /// The head of a request is there.
+    pub fn request(self: &Arc<Self>) -> Request {
+        self.head.store(NO_HEAD, Ordering::Relaxed);
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.moves();
+        Request { traffic: self.clone(), unsent_bytes: 0 }
+    }
+
+    /// Waits until less than `bytes_max` of replies wait for the peer. Returns at once whether that was so.
+    pub async fn less_unsent(&self, bytes_max: usize) -> bool {
+        let is_less = || self.unsent_bytes.load(Ordering::Relaxed) < bytes_max;
+        if is_less() {
+            return true;
+        }
+        loop {
+            let taken = self.taken.notified();
+            if is_less() {
+                return false;
+            }
+            taken.await;
+        }
+    }
+
+    /// Waits until the peer has struck a limit on time. Returns the limit's name.
+    pub async fn overdue(&self, limits: &Limits) -> &'static str {
+        loop {
+            match self.left(limits) {
+                Ok(left) => tokio::time::sleep(left).await,
+                Err(limit) => return limit,
+            }
+        }
+    }
+
+    /// How long nothing has to be looked at.
+    ///
+    /// # Errors
+    /// The name of the limit that was struck.
+    fn left(&self, limits: &Limits) -> Result<Duration, &'static str> {
+        let now = self.now();
+        let left = |since: u64, limit: Duration, name| {
+            let left = limit.saturating_sub(Duration::from_millis(now.saturating_sub(since)));
+            if left.is_zero() { Err(name) } else { Ok(left) }
+        };
+        let moved = self.moved.load(Ordering::Relaxed);
+        // What begins meanwhile is seen in time if nothing sleeps longer than the shortest limit.
+        let mut next = limits.head_wait.min(limits.reply_wait);
+        match self.head.load(Ordering::Relaxed) {
+            NO_HEAD => {}
+            since => next = next.min(left(since, limits.head_wait, Limits::HEAD_WAIT)?),
+        }
+        if self.unsent_bytes.load(Ordering::Relaxed) > 0 {
+            next = next.min(left(moved, limits.reply_wait, Limits::REPLY_WAIT)?);
+        } else if self.requests.load(Ordering::Relaxed) == 0 {
+            next = next.min(left(moved, limits.idle, Limits::IDLE)?);
+        }
+        Ok(next)
+    }
+
+    fn moves(&self) {
+        self.moved.store(self.now(), Ordering::Relaxed);
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(NO_HEAD - 1)
+    }
+
+    fn took(&self, bytes: usize) {
+        self.moves();
+        if bytes > 0 {
+            self.unsent_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.taken.notify_waiters();
+        }
+    }
+}
+
+/// A request, until its reply is taken or the peer is gone.
+pub struct Request {
+    traffic: Arc<Traffic>,
+    /// Its share.
+    unsent_bytes: usize,
+}
+
+impl Request {
+    /// The body of the reply, on its way to the peer.
+    pub fn reply(mut self, body: Body) -> Reply {
+        self.waits(usize::try_from(body.size_hint().exact().unwrap_or_default()).unwrap_or_default());
+        Reply { body, rest: Bytes::new(), handed: 0, request: self }
+    }
+
+    /// At least so many bytes wait.
+    fn waits(&mut self, bytes: usize) {
+        let more = bytes.saturating_sub(self.unsent_bytes);
+        self.unsent_bytes += more;
+        self.traffic.unsent_bytes.fetch_add(more, Ordering::Relaxed);
+    }
+
+    fn took(&mut self, bytes: usize) {
+        self.unsent_bytes -= bytes;
+        self.traffic.took(bytes);
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        self.traffic.requests.fetch_sub(1, Ordering::Relaxed);
+        self.traffic.took(self.unsent_bytes);
+    }
+}
+
+/// The body of a reply, in pieces of bounded size.
+pub struct Reply {
+    body: Body,
+    /// Of the last frame, what was not handed over.
+    rest: Bytes,
+    /// How much was handed over last; taken when there is a wish for more.
+    handed: usize,
+    request: Request,
+}
+
+impl http_body::Body for Reply {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let this = &mut *self;
+        let handed = std::mem::take(&mut this.handed);
+        if handed > 0 {
+            this.request.took(handed);
+        }
+        if this.rest.is_empty() {
+            match std::task::ready!(Pin::new(&mut this.body).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => this.rest = data,
+                    Err(frame) => return Poll::Ready(Some(Ok(frame))),
+                },
+                end => return Poll::Ready(end),
+            }
+            this.request.waits(this.rest.len());
+        }
+        let piece = this.rest.split_to(this.rest.len().min(PIECE_BYTES));
+        this.handed = piece.len();
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let rest = u64::try_from(self.rest.len()).unwrap_or(u64::MAX);
+        let body = self.body.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(body.lower().saturating_add(rest));
+        if let Some(upper) = body.upper() {
+            hint.set_upper(upper.saturating_add(rest));
+        }
+        hint
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn limits() -> Limits {
+        Limits { head_wait: 2 * SECOND, reply_wait: 3 * SECOND, idle: 9 * SECOND, ..Limits::default() }
+    }
+
+    /// When the connection is overdue, and why.
+    async fn overdue(traffic: &Traffic) -> (&'static str, u64) {
+        let start = Instant::now();
+        let limit = traffic.overdue(&limits()).await;
+        (limit, start.elapsed().as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn connections_are_kept_while_there_is_reason_to() {
+        let traffic = Traffic::new();
+        assert_eq!(overdue(&traffic).await, (Limits::IDLE, 9));
+
+        let traffic = Traffic::new();
+        traffic.head_comes();
+        tokio::time::advance(SECOND).await;
+        traffic.head_comes();
+        assert_eq!(overdue(&traffic).await, (Limits::HEAD_WAIT, 1));
+
+        let request = traffic.request();
+        assert!(tokio::time::timeout(1_000 * SECOND, overdue(&traffic)).await.is_err(), "a call may be long");
+        let mut reply = request.reply(Body::from(vec![0; 2 * PIECE_BYTES + 1]));
+        assert_eq!(overdue(&traffic).await, (Limits::REPLY_WAIT, 0), "nothing moved for long");
+        reply.frame().await.unwrap().unwrap();
+        reply.frame().await.unwrap().unwrap();
+        assert_eq!(overdue(&traffic).await, (Limits::REPLY_WAIT, 3));
+        drop(reply);
+        assert_eq!(overdue(&traffic).await, (Limits::IDLE, 9));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_without_news_is_not_one_that_nobody_reads() {
+        let traffic = Traffic::new();
+        let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Bytes, axum::Error>>(1);
+        let body = Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(receiver));
+        let mut reply = traffic.request().reply(body);
+        sender.send(Ok(Bytes::from("news"))).await.unwrap();
+        assert_eq!(reply.frame().await.unwrap().unwrap().into_data().unwrap(), "news");
+        assert_eq!(overdue(&traffic).await, (Limits::REPLY_WAIT, 3), "it was not taken");
+        assert!(reply.frame().now_or_never().is_none());
+        assert!(tokio::time::timeout(1_000 * SECOND, overdue(&traffic)).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_reply_goes_out_whole_and_in_pieces_and_calls_wait_for_it() {
+        let traffic = Traffic::new();
+        let text: Vec<u8> = (0..PIECE_BYTES * 3).map(|n| (n % 251) as u8).collect();
+        let mut reply = traffic.request().reply(Body::from(text.clone()));
+        assert_eq!(reply.size_hint().exact(), Some(text.len() as u64));
+        assert!(traffic.less_unsent(text.len() + 1).now_or_never().is_some());
+        let mut waiting = Box::pin(traffic.less_unsent(PIECE_BYTES + 1));
+        let mut read = Vec::new();
+        while let Some(frame) = reply.frame().await {
+            let data = frame.unwrap().into_data().unwrap();
+            read.extend_from_slice(&data);
+            assert!(data.len() <= PIECE_BYTES);
+            let is_over = read.len() >= text.len();
+            assert_eq!(reply.is_end_stream(), is_over);
+            let left = text.len() - read.len() + data.len();
+            assert_eq!(waiting.as_mut().now_or_never().is_some(), left <= PIECE_BYTES, "{left} left");
+            if left <= PIECE_BYTES {
+                break;
+            }
+        }
+        assert_eq!(read, text);
+        drop(reply);
+        assert_eq!(traffic.less_unsent(1).now_or_never(), Some(true));
+    }
+}
