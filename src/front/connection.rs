@@ -21,12 +21,18 @@ const TE_TRAILERS: &[u8] = b"te: trailers\r\n";
 /// How much is read at once while a request line is awaited.
 const CHUNK_BYTES: usize = 8 * 1024;
 
+/// After so many bytes it is the turn of others, however much more is there: what hyper makes of them takes its time.
+const TURN_BYTES: usize = 32 * 1024;
+
 /// A stream that hyper reads from.
 pub struct Connection<S> {
     stream: S,
     /// What hyper reads first.
     ahead: BytesMut,
     te: Option<TeTrailers>,
+    traffic: Arc<Traffic>,
+    /// What was read of this turn.
+    turn: usize,
 }
 
 /// Puts `TE: trailers` behind the request line of each HTTP/1.1 request.
@@ -74,15 +80,38 @@ impl TeTrailers {
 
 impl<S> Connection<S> {
     /// A connection for HTTP/2.
-    pub fn http2(stream: S, ahead: &[u8]) -> Self {
-        Self { stream, ahead: ahead.into(), te: None }
+    pub fn http2(stream: S, ahead: &[u8], traffic: Arc<Traffic>) -> Self {
+        Self { stream, ahead: ahead.into(), te: None, traffic, turn: 0 }
     }
 
     /// A connection for HTTP/1.1.
     pub fn http1(stream: S, ahead: &[u8], te: TeTrailers) -> Self {
-        let mut all = BytesMut::with_capacity(CHUNK_BYTES);
+        let mut all = BytesMut::new();
         te.pass(ahead, &mut all);
-        Self { stream, ahead: all, te: Some(te) }
+        let traffic = te.traffic.clone();
+        Self { stream, ahead: all, te: Some(te), traffic, turn: 0 }
+    }
+}
+
+impl<S: AsyncRead + Unpin> Connection<S> {
+    /// Reads from the stream, within limits.
+    fn poll_stream(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.turn >= TURN_BYTES {
+            self.turn = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = out.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, out);
+        if read.is_pending() {
+            self.turn = 0;
+        }
+        let length = out.filled().len() - before;
+        self.turn += length;
+        if self.traffic.is_idle_talk(length) {
+            return Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into()));
+        }
+        read
     }
 }
 
@@ -93,12 +122,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
         out: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if let Some(te) = this.te.as_ref().filter(|te| te.is_waiting()) {
+        if let Some(te) = this.te.clone().filter(TeTrailers::is_waiting) {
             // A request line is held back until it is whole, or too long to be one.
             while te.is_waiting() && this.ahead.len() < CHUNK_BYTES {
                 let mut chunk = [std::mem::MaybeUninit::uninit(); CHUNK_BYTES];
                 let mut read = ReadBuf::uninit(&mut chunk);
-                ready!(Pin::new(&mut this.stream).poll_read(cx, &mut read))?;
+                ready!(this.poll_stream(cx, &mut read))?;
                 if read.filled().is_empty() {
                     break;
                 }
@@ -106,11 +135,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
             }
         }
         if this.ahead.is_empty() {
-            return Pin::new(&mut this.stream).poll_read(cx, out);
+            return this.poll_stream(cx, out);
         }
         let length = this.ahead.len().min(out.remaining());
         out.put_slice(&this.ahead[..length]);
         this.ahead.advance(length);
+        if this.ahead.is_empty() {
+            // An idle connection keeps no buffer.
+            this.ahead = BytesMut::new();
+        }
         Poll::Ready(Ok(()))
     }
 }

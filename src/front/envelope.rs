@@ -8,10 +8,13 @@ use domain::{Code, Error};
 use flate2::read::GzDecoder;
 use http::HeaderMap;
 
-use super::{limits, receive::Room};
+use super::{blocking, limits, receive::Room};
 
 /// Flag and length.
 pub const HEADER_BYTES: usize = 5;
+
+/// What is inflated at first; then as much again as there is.
+const INFLATE_BYTES_MIN: usize = 16 * 1024;
 
 /// gRPC-Web's trailers; no message.
 pub const FLAG_TRAILERS: u8 = 0x80;
@@ -110,14 +113,22 @@ pub fn gunzip(
     bytes_max: usize,
     limit: usize,
 ) -> Result<std::io::Result<Bytes>, Error> {
-    let read_max = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
+    let mut decoder = GzDecoder::new(compressed);
     let mut message = Vec::new();
-    let read = GzDecoder::new(compressed).take(read_max).read_to_end(&mut message);
-    if message.len() > bytes_max {
-        return Err(limits::message_too_large(message.len(), limit));
-    }
-    room.grow(message.len())?;
-    Ok(read.map(|_| message.into()))
+    // How much comes out of it is not known before.
+    blocking::in_place(bytes_max, || {
+        while message.len() <= bytes_max {
+            // By itself the vector would double, and hold twice of what is allowed.
+            let step = (message.len() + INFLATE_BYTES_MIN).min(bytes_max - message.len() + 1);
+            room.grow(step)?;
+            message.reserve_exact(step);
+            match decoder.by_ref().take(step as u64).read_to_end(&mut message) {
+                Ok(read) if read == step => {}
+                end => return Ok(end.map(|_| message.into())),
+            }
+        }
+        Err(limits::message_too_large(message.len(), limit))
+    })
 }
 
 /// Decodes the base64 of gRPC-Web text: any number of padded pieces, one after the other.

@@ -12,6 +12,7 @@ use tonic::{
 };
 
 use super::{
+    blocking,
     body::Body,
     encoding::Encoding,
     envelope::{self, Compression},
@@ -118,7 +119,7 @@ async fn read(
         if let Encoding::WebText(_) = encoding { limits::text_body_bytes_max(limit) } else { body_max };
     let Received { mut bytes, mut room } = receive::read(gate, body, body_max, limit).await?;
     if let Encoding::WebText(_) = encoding {
-        bytes = envelope::decode_text(&bytes)?;
+        bytes = blocking::in_place(bytes.len(), || envelope::decode_text(&bytes))?;
     }
     let declared = Compression::declared(headers);
     let bytes = envelope::only_message(bytes, declared, &mut room, message_max, limit)?;

@@ -24,7 +24,7 @@ use super::{
     limits::Limits,
     route::Front,
     tls::{self, Tls},
-    traffic::{Reply, Traffic},
+    traffic::{Reply, Traffic, Upload},
 };
 use crate::metrics::Metrics;
 
@@ -77,8 +77,12 @@ fn struck(error: &(dyn Error + 'static)) -> Option<&'static str> {
     if error.is_parse_too_large() {
         return Some(Limits::HEADERS_BYTES);
     }
-    let error = error.source()?.downcast_ref::<h2::Error>()?;
-    let is_abuse = error.is_library() && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM);
+    let cause = error.source()?;
+    let is_abuse = match (cause.downcast_ref::<h2::Error>(), cause.downcast_ref::<io::Error>()) {
+        (Some(error), _) if error.is_library() => error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM),
+        (Some(error), _) => error.get_io().is_some_and(|error| error.kind() == io::ErrorKind::QuotaExceeded),
+        (None, error) => error.is_some_and(|error| error.kind() == io::ErrorKind::QuotaExceeded),
+    };
     is_abuse.then_some(Limits::HTTP2_ABUSE)
 }
 
@@ -141,7 +145,7 @@ async fn speak(
         Some(Detected::Http2(ahead)) => {
             let service =
                 service_fn(|request: hyper::Request<Incoming>| answer(&fronts, &traffic, request, peer));
-            let io = TokioIo::new(Connection::http2(stream, &ahead));
+            let io = TokioIo::new(Connection::http2(stream, &ahead, traffic.clone()));
             let mut http = http2::Builder::new(TokioExecutor::new());
             http.timer(TokioTimer::new())
                 .initial_stream_window_size(STREAM_WINDOW_BYTES)
@@ -195,12 +199,14 @@ fn answer(
 ) -> impl Future<Output = Result<hyper::Response<Reply>, Infallible>> + use<> {
     let (front, traffic) = (fronts.borrow().clone(), traffic.clone());
     let open = traffic.request();
-    async move {
+    // In a box of its own, which is gone when the reply waits: there may be many that do.
+    Box::pin(async move {
         let gate = front.gate();
         if !traffic.less_unsent(gate.limits.unsent_bytes).await {
             gate.metrics.struck(Limits::UNSENT_BYTES);
         }
+        let request = request.map(|body| Upload::new(body, traffic.clone()));
         let response = front.answer(request, Some(peer.ip())).await;
         Ok(response.map(|body| open.reply(body)))
-    }
+    })
 }

@@ -56,7 +56,7 @@ impl Limits {
     pub const BODY_WAIT: &str = "body-seconds";
     /// The setting of [`Limits::reply_wait`].
     pub const REPLY_WAIT: &str = "reply-seconds";
-    /// Not a setting: what h2 takes for an attack, such as streams that are reset in great numbers.
+    /// Not a setting: floods of streams that are reset, of headers, and of frames with which nothing goes on.
     pub const HTTP2_ABUSE: &str = "http2-abuse";
     /// Not a setting: the process may open no more files.
     pub const OPEN_FILES: &str = "open-files";

@@ -4,6 +4,7 @@
 //! for all encodings is written once, around them; each encoding reads a message, makes the call, writes the reply.
 
 mod accept;
+mod blocking;
 mod body;
 mod connect;
 mod connection;

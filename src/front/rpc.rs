@@ -13,6 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tonic::codec::EncodeBuf;
 
 use super::{
+    blocking,
     head::Head,
     limits::{self, Limits},
     path::Fields,
@@ -286,7 +287,7 @@ where
                 // A timer may tick late; the clock decides.
                 head.deadline.check()?;
                 let input = input?;
-                let mut message: Q = decode(description, &input)?;
+                let mut message: Q = blocking::in_place(input.payload.len(), || decode(description, &input))?;
                 for (field, value) in input.query.into_iter().chain(input.path) {
                     message.bind(&field, value);
                 }

@@ -14,10 +14,14 @@ use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::{sync::Notify, time::Instant};
 
-use super::{body::Body, limits::Limits};
+use super::{body::Body, http::CONNECTION_WINDOW_BYTES, limits::Limits};
 
 /// So much of a reply is handed over at once: what was handed over is not seen to wait.
 const PIECE_BYTES: usize = 64 * 1024;
+
+/// So much may come while nothing goes on with requests or replies. Bodies that nobody reads yet are bounded by the
+/// window of the connection.
+const TALK_BYTES_MAX: usize = CONNECTION_WINDOW_BYTES as usize + 1024 * 1024;
 
 /// No head is being read.
 const NO_HEAD: u64 = u64::MAX;
@@ -35,6 +39,8 @@ pub struct Traffic {
     moved: AtomicU64,
     /// When the head of an HTTP/1.1 request began that is not there yet.
     head: AtomicU64,
+    /// What was read since anything went on with requests or replies.
+    talk_bytes: AtomicUsize,
 }
 
 impl Traffic {
@@ -47,6 +53,7 @@ impl Traffic {
             taken: Notify::new(),
             moved: AtomicU64::new(0),
             head: AtomicU64::new(NO_HEAD),
+            talk_bytes: AtomicUsize::new(0),
         })
     }
 
@@ -55,6 +62,12 @@ impl Traffic {
         if self.head.load(Ordering::Relaxed) == NO_HEAD {
             self.head.store(self.now(), Ordering::Relaxed);
         }
+    }
+
+    /// So many bytes were read. Returns whether that is more than makes sense while nothing goes on: frames that only
+    /// keep the server busy.
+    pub fn is_idle_talk(&self, bytes: usize) -> bool {
+        self.talk_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > TALK_BYTES_MAX
     }
 
     /// The head of a request is there.
@@ -117,6 +130,7 @@ impl Traffic {
 
     fn moves(&self) {
         self.moved.store(self.now(), Ordering::Relaxed);
+        self.talk_bytes.store(0, Ordering::Relaxed);
     }
 
     fn now(&self) -> u64 {
@@ -163,6 +177,45 @@ impl Drop for Request {
     fn drop(&mut self) {
         self.traffic.requests.fetch_sub(1, Ordering::Relaxed);
         self.traffic.took(self.unsent_bytes);
+    }
+}
+
+/// The body of a request. While it is read, something goes on.
+pub struct Upload<B> {
+    body: B,
+    traffic: Arc<Traffic>,
+}
+
+impl<B> Upload<B> {
+    /// A body that came on the connection of `traffic`.
+    pub fn new(body: B, traffic: Arc<Traffic>) -> Self {
+        Self { body, traffic }
+    }
+}
+
+impl<B: http_body::Body + Unpin> http_body::Body for Upload<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &frame
+            && frame.data_ref().is_some_and(bytes::Buf::has_remaining)
+        {
+            self.traffic.moves();
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -1,11 +1,13 @@
 //! How much is taken, in every encoding (contract 2.2, departures D12 and D13).
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use http::Request;
+use http::{Request, Version};
 use serde_json::json;
 
 use crate::{
+    client::Client,
     dialect::{BULK, Call, Encoding, GET, SET, dialects, envelope},
+    metrics::struck,
     server::Server,
 };
 
@@ -176,4 +178,25 @@ async fn limits_can_be_configured() {
             assert!(failure.message.ends_with(" vs. 500)"), "{dialect:?} {failure:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_are_closed_until_there_is_room() {
+    let server = Server::start_with(&["--storage", "memory:", "--connections-max", "10"]);
+    let health = || Request::get("/debug/healthz").body("").unwrap();
+    let mut kept = Vec::new();
+    for _ in 0..10 {
+        let mut client = Client::connect(server.address, Version::HTTP_11).await;
+        assert_eq!(client.send(health()).await.status, 200);
+        kept.push(client);
+    }
+    let mut beyond = Client::connect(server.address, Version::HTTP_11).await;
+    beyond.try_send(health()).await.unwrap_err();
+    for client in &mut kept {
+        assert_eq!(client.send(health()).await.status, 200);
+    }
+    kept.pop();
+    // The server hears of the end when it is there.
+    while Client::connect(server.address, Version::HTTP_11).await.try_send(health()).await.is_err() {}
+    assert!(struck(server.address, "connections-max").await >= 1.0);
 }

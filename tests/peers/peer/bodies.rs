@@ -134,14 +134,11 @@ pub async fn many_large(address: SocketAddr) {
             let mut stream = TcpStream::connect(address).await.unwrap();
             let head = head(SET_V2, "application/json", "content-length: 16000001");
             stream.write_all(head.as_bytes()).await.unwrap();
-            // All but the last byte: only the others end it.
-            let sent = stream.write_all(&vec![b' '; 16_000_000]).await;
+            // All but the last byte: who is not refused waits for it.
+            stream.write_all(&vec![b' '; 16_000_000]).await.unwrap();
             let mut first = [0; 12];
-            if sent.is_ok()
-                && tokio::time::timeout(Duration::from_secs(2), stream.read_exact(&mut first)).await.is_err()
-            {
-                return 0;
-            }
+            stream.read_exact(&mut first).await.unwrap();
+            assert!([b"HTTP/1.1 429", b"HTTP/1.1 504"].contains(&&first), "{first:?}");
             usize::from(&first == b"HTTP/1.1 429")
         });
     }
@@ -211,15 +208,12 @@ pub async fn gone_in_the_middle(address: SocketAddr) {
     let answer = client.send(list.body("{\"query\":{\"limit\":1000}}").unwrap()).await;
     let answer: Value = serde_json::from_str(answer.text()).unwrap();
     let mut halves = std::collections::BTreeMap::<String, usize>::new();
-    let mut numbers = Vec::new();
     for entry in answer["result"].as_array().map_or(&[][..], Vec::as_slice) {
         if let Some((key, _)) = entry["key"].as_str().unwrap().rsplit_once('-')
             && key.len() == 5
         {
             *halves.entry(key.to_owned()).or_default() += 1;
-            numbers.push(entry["details"]["sequence"].as_str().unwrap().parse::<u64>().unwrap());
         }
     }
     assert!(halves.values().all(|count| *count == 2), "{halves:?}");
-    assert!(!halves.is_empty(), "the whole call was heard");
 }

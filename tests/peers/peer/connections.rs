@@ -74,34 +74,6 @@ pub async fn idle_after_a_call(address: SocketAddr) {
     connections.join_all().await;
 }
 
-/// More connections than are allowed. The others are closed at once, and may come again later.
-pub async fn too_many(address: SocketAddr) {
-    let mut kept = Vec::new();
-    let mut closed = 0;
-    while closed < 500 {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(b"GET /debug/healthz HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap_or_default();
-        let mut first = [0; 12];
-        match stream.read_exact(&mut first).await {
-            // Room is left for those who were there before.
-            Ok(_) if kept.len() < 90 => kept.push(stream),
-            Ok(_) => assert_eq!(&first, b"HTTP/1.1 200"),
-            Err(_) => closed += 1,
-        }
-        if kept.len() == 90 {
-            break;
-        }
-    }
-    let mut beyond = Vec::new();
-    for _ in 0..500 {
-        beyond.push(TcpStream::connect(address).await.unwrap());
-        // Of these some are let in, for as long as they are there.
-        if beyond.len() > 5 {
-            beyond.remove(0);
-        }
-    }
-}
-
 /// Raises the limit on open files to what the system grants.
 fn allow_open_files() {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();

@@ -61,29 +61,22 @@ pub static ALL: &[Peer] = &[
         30.0,
         connections::idle_after_a_call
     ),
-    peer!(
-        "too-many-connections",
-        &["--connections-max", "100"],
-        "connections-max",
-        10.0,
-        connections::too_many
-    ),
     peer!("100000-connections", &[], "", 60.0, connections::open_and_drop),
     peer!("10000-idle-connections", &[], "", 300.0, connections::idle),
     peer!("large-head", IMPATIENT, "headers-bytes-max", 30.0, requests::large_head),
     peer!("broken-heads", IMPATIENT, "", 30.0, requests::broken_heads),
-    peer!("broken-messages", IMPATIENT, "", 60.0, requests::broken_messages),
+    peer!("broken-messages", IMPATIENT, "", 90.0, requests::broken_messages),
     peer!("body-that-never-comes", IMPATIENT, "body-seconds", 30.0, bodies::never_comes),
     peer!("body-that-trickles", IMPATIENT, "body-seconds", 30.0, bodies::trickles),
     peer!("body-of-10-gb", &[], "message-bytes-max", 60.0, bodies::huge),
     peer!(
         "many-large-bodies",
-        &["--bodies-bytes-max", "33554432"],
+        &["--body-seconds", "1", "--bodies-bytes-max", "33554432"],
         "bodies-bytes-max",
         120.0,
         bodies::many_large
     ),
-    peer!("gzip-bomb", &[], "message-bytes-max", 150.0, bodies::gzip_bomb),
+    peer!("gzip-bomb", &[], "message-bytes-max", 120.0, bodies::gzip_bomb),
     peer!("gone-in-the-middle", &[], "", 30.0, bodies::gone_in_the_middle),
     peer!("rapid-reset", &[], "http2-abuse", 60.0, http2::rapid_reset),
     peer!("endless-headers", &[], "http2-abuse", 30.0, http2::endless_headers),
