@@ -1,13 +1,28 @@
 //! Work that takes its time, kept from holding up other calls.
 
-use tokio::runtime::{Handle, RuntimeFlavor};
+use std::{num::NonZeroUsize, sync::LazyLock, thread};
+
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    sync::Semaphore,
+};
 
 /// Reading as much as this takes a millisecond or so; less is not worth the change of threads.
 const LONG_BYTES: usize = 256 * 1024;
 
-/// Does `work` on `bytes` bytes. If that is long, the thread's other tasks go on elsewhere.
-pub fn in_place<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
-    let elsewhere =
-        || Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);
-    if bytes >= LONG_BYTES && elsewhere() { tokio::task::block_in_place(work) } else { work() }
+/// Half of the processors are for all the rest.
+static PROCESSORS: LazyLock<Semaphore> = LazyLock::new(|| {
+    Semaphore::new((thread::available_parallelism().map_or(1, NonZeroUsize::get) / 2).max(1))
+});
+
+/// Does `work` on `bytes` bytes. If that is long, it takes turns with other such work, and the thread's other tasks go on
+/// elsewhere.
+pub async fn in_place<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
+    let elsewhere = || Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
+    if bytes < LONG_BYTES || !elsewhere() {
+        return work();
+    }
+    // It is never closed.
+    let _processor = PROCESSORS.acquire().await;
+    tokio::task::block_in_place(work)
 }

@@ -70,7 +70,7 @@ async fn read(
     };
     let Received { bytes: mut payload, mut room } = receive::read(gate, body, bytes_max, limit).await?;
     if compression == Compression::Gzip {
-        payload = envelope::gunzip(&payload, &mut room, bytes_max, limit)?.map_err(|error| {
+        payload = envelope::gunzip(&payload, &mut room, bytes_max, limit).await?.map_err(|error| {
             Error::protocol(Code::InvalidArgument, format!("the body is no valid gzip: {error}"))
         })?;
     }

@@ -22,7 +22,7 @@ const TE_TRAILERS: &[u8] = b"te: trailers\r\n";
 const CHUNK_BYTES: usize = 8 * 1024;
 
 /// After so many bytes it is the turn of others, however much more is there: what hyper makes of them takes its time.
-const TURN_BYTES: usize = 32 * 1024;
+const TURN_BYTES: usize = 16 * 1024;
 
 /// A stream that hyper reads from.
 pub struct Connection<S> {

@@ -13,9 +13,6 @@ use super::{blocking, limits, receive::Room};
 /// Flag and length.
 pub const HEADER_BYTES: usize = 5;
 
-/// What is inflated at first; then as much again as there is.
-const INFLATE_BYTES_MIN: usize = 16 * 1024;
-
 /// gRPC-Web's trailers; no message.
 pub const FLAG_TRAILERS: u8 = 0x80;
 
@@ -54,7 +51,7 @@ impl Compression {
 /// # Errors
 /// `Unimplemented` if there is none or a second; `Internal` for a truncated one, an unknown flag or what cannot be
 /// decompressed; `ResourceExhausted` if it is longer than `bytes_max`, also after decompression; that of `declared`.
-pub fn only_message(
+pub async fn only_message(
     mut body: Bytes,
     declared: Result<Compression, Error>,
     room: &mut Room,
@@ -91,7 +88,8 @@ pub fn only_message(
         (_, Compression::Identity) => {
             Err(internal("grpc: compressed flag set with identity or empty encoding"))
         }
-        (_, Compression::Gzip) => gunzip(&message, room, bytes_max, limit)?
+        (_, Compression::Gzip) => gunzip(&message, room, bytes_max, limit)
+            .await?
             .map_err(|error| internal(&format!("the message is no valid gzip: {error}"))),
     }
 }
@@ -107,28 +105,25 @@ fn header(body: &Bytes) -> Option<(u8, usize)> {
 ///
 /// # Errors
 /// The outer one is `ResourceExhausted` if there is more; the inner one says why it is no gzip.
-pub fn gunzip(
+pub async fn gunzip(
     compressed: &[u8],
     room: &mut Room,
     bytes_max: usize,
     limit: usize,
 ) -> Result<std::io::Result<Bytes>, Error> {
-    let mut decoder = GzDecoder::new(compressed);
-    let mut message = Vec::new();
-    // How much comes out of it is not known before.
-    blocking::in_place(bytes_max, || {
-        while message.len() <= bytes_max {
-            // By itself the vector would double, and hold twice of what is allowed.
-            let step = (message.len() + INFLATE_BYTES_MIN).min(bytes_max - message.len() + 1);
-            room.grow(step)?;
-            message.reserve_exact(step);
-            match decoder.by_ref().take(step as u64).read_to_end(&mut message) {
-                Ok(read) if read == step => {}
-                end => return Ok(end.map(|_| message.into())),
-            }
-        }
-        Err(limits::message_too_large(message.len(), limit))
-    })
+    // How much comes out of it is not known before; its end claims something (RFC 1952, section 2.3.1).
+    let claimed = compressed.last_chunk::<4>().map_or(0, |size| u32::from_le_bytes(*size));
+    let claimed = usize::try_from(claimed).unwrap_or(usize::MAX).min(bytes_max.saturating_add(1));
+    let read_max = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
+    let mut message = Vec::with_capacity(claimed);
+    let read =
+        blocking::in_place(claimed, || GzDecoder::new(compressed).take(read_max).read_to_end(&mut message))
+            .await;
+    if message.len() > bytes_max {
+        return Err(limits::message_too_large(message.len(), limit));
+    }
+    room.grow(message.len())?;
+    Ok(read.map(|_| message.into()))
 }
 
 /// Decodes the base64 of gRPC-Web text: any number of padded pieces, one after the other.
@@ -173,28 +168,35 @@ mod tests {
         bytes
     }
 
-    #[test]
-    fn the_only_message_of_a_body() {
-        let code =
-            |body: Vec<u8>| match only_message(body.into(), Ok(Compression::Identity), &mut room(), 4, 4) {
-                Ok(message) => Ok(message.to_vec()),
-                Err(Error::Protocol { code, .. } | Error::Limit { code, .. }) => Err(code),
-                Err(other) => panic!("{other}"),
-            };
+    #[tokio::test]
+    async fn the_only_message_of_a_body() {
+        let code = async |body: Vec<u8>| match only_message(
+            body.into(),
+            Ok(Compression::Identity),
+            &mut room(),
+            4,
+            4,
+        )
+        .await
+        {
+            Ok(message) => Ok(message.to_vec()),
+            Err(Error::Protocol { code, .. } | Error::Limit { code, .. }) => Err(code),
+            Err(other) => panic!("{other}"),
+        };
         let one = envelope(0, b"abcd");
         for cut in 1..one.len() {
-            assert_eq!(code(one[..cut].to_vec()), Err(Code::Internal), "cut after {cut}");
+            assert_eq!(code(one[..cut].to_vec()).await, Err(Code::Internal), "cut after {cut}");
         }
-        assert_eq!(code(one.clone()), Ok(b"abcd".to_vec()));
-        assert_eq!(code(Vec::new()), Err(Code::Unimplemented));
-        assert_eq!(code(envelope(0, b"")), Ok(Vec::new()));
-        assert_eq!(code(envelope(0, b"abcde")), Err(Code::ResourceExhausted));
-        assert_eq!(code(envelope(1, b"abcd")), Err(Code::Internal));
-        assert_eq!(code(envelope(2, b"abcd")), Err(Code::Internal));
-        assert_eq!(code(envelope(0x80, b"")), Err(Code::Unimplemented));
-        assert_eq!(code([one.clone(), one.clone()].concat()), Err(Code::Unimplemented));
-        assert_eq!(code([one.clone(), envelope(0x80, b"a: b\r\n")].concat()), Ok(b"abcd".to_vec()));
-        assert_eq!(code([one, b"x".to_vec()].concat()), Err(Code::Unimplemented));
+        assert_eq!(code(one.clone()).await, Ok(b"abcd".to_vec()));
+        assert_eq!(code(Vec::new()).await, Err(Code::Unimplemented));
+        assert_eq!(code(envelope(0, b"")).await, Ok(Vec::new()));
+        assert_eq!(code(envelope(0, b"abcde")).await, Err(Code::ResourceExhausted));
+        assert_eq!(code(envelope(1, b"abcd")).await, Err(Code::Internal));
+        assert_eq!(code(envelope(2, b"abcd")).await, Err(Code::Internal));
+        assert_eq!(code(envelope(0x80, b"")).await, Err(Code::Unimplemented));
+        assert_eq!(code([one.clone(), one.clone()].concat()).await, Err(Code::Unimplemented));
+        assert_eq!(code([one.clone(), envelope(0x80, b"a: b\r\n")].concat()).await, Ok(b"abcd".to_vec()));
+        assert_eq!(code([one, b"x".to_vec()].concat()).await, Err(Code::Unimplemented));
     }
 
     #[test]

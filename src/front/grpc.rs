@@ -119,10 +119,10 @@ async fn read(
         if let Encoding::WebText(_) = encoding { limits::text_body_bytes_max(limit) } else { body_max };
     let Received { mut bytes, mut room } = receive::read(gate, body, body_max, limit).await?;
     if let Encoding::WebText(_) = encoding {
-        bytes = blocking::in_place(bytes.len(), || envelope::decode_text(&bytes))?;
+        bytes = blocking::in_place(bytes.len(), || envelope::decode_text(&bytes)).await?;
     }
     let declared = Compression::declared(headers);
-    let bytes = envelope::only_message(bytes, declared, &mut room, message_max, limit)?;
+    let bytes = envelope::only_message(bytes, declared, &mut room, message_max, limit).await?;
     Ok(Received { bytes, room })
 }
 

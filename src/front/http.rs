@@ -199,14 +199,16 @@ fn answer(
 ) -> impl Future<Output = Result<hyper::Response<Reply>, Infallible>> + use<> {
     let (front, traffic) = (fronts.borrow().clone(), traffic.clone());
     let open = traffic.request();
-    // In a box of its own, which is gone when the reply waits: there may be many that do.
-    Box::pin(async move {
-        let gate = front.gate();
-        if !traffic.less_unsent(gate.limits.unsent_bytes).await {
-            gate.metrics.struck(Limits::UNSENT_BYTES);
-        }
-        let request = request.map(|body| Upload::new(body, traffic.clone()));
-        let response = front.answer(request, Some(peer.ip())).await;
-        Ok(response.map(|body| open.reply(body)))
-    })
+    async move {
+        // In a box that is there only while the call is: much may wait to be called, or to be taken by the peer.
+        let call = Box::pin(async {
+            let gate = front.gate();
+            if !traffic.less_unsent(gate.limits.unsent_bytes).await {
+                gate.metrics.struck(Limits::UNSENT_BYTES);
+            }
+            let request = request.map(|body| Upload::new(body, traffic.clone()));
+            front.answer(request, Some(peer.ip())).await
+        });
+        Ok(call.await.map(|body| open.reply(body)))
+    }
 }

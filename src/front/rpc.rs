@@ -287,7 +287,8 @@ where
                 // A timer may tick late; the clock decides.
                 head.deadline.check()?;
                 let input = input?;
-                let mut message: Q = blocking::in_place(input.payload.len(), || decode(description, &input))?;
+                let length = input.payload.len();
+                let mut message: Q = blocking::in_place(length, || decode(description, &input)).await?;
                 for (field, value) in input.query.into_iter().chain(input.path) {
                     message.bind(&field, value);
                 }

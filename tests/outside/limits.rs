@@ -195,7 +195,8 @@ async fn connections_beyond_the_limit_are_closed_until_there_is_room() {
     for client in &mut kept {
         assert_eq!(client.send(health()).await.status, 200);
     }
-    kept.pop();
+    // Room for one that may still be counted, one that comes, and one that asks.
+    kept.truncate(7);
     // The server hears of the end when it is there.
     while Client::connect(server.address, Version::HTTP_11).await.try_send(health()).await.is_err() {}
     assert!(struck(server.address, "connections-max").await >= 1.0);

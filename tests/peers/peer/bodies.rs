@@ -210,7 +210,7 @@ pub async fn gone_in_the_middle(address: SocketAddr) {
     let mut halves = std::collections::BTreeMap::<String, usize>::new();
     for entry in answer["result"].as_array().map_or(&[][..], Vec::as_slice) {
         if let Some((key, _)) = entry["key"].as_str().unwrap().rsplit_once('-')
-            && key.len() == 5
+            && key.parse::<u32>().is_ok()
         {
             *halves.entry(key.to_owned()).or_default() += 1;
         }

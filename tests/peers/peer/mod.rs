@@ -81,8 +81,8 @@ pub static ALL: &[Peer] = &[
     peer!("rapid-reset", &[], "http2-abuse", 60.0, http2::rapid_reset),
     peer!("endless-headers", &[], "http2-abuse", 30.0, http2::endless_headers),
     peer!("header-bomb", &[], "", 60.0, http2::header_bomb),
-    peer!("settings-flood", &[], "", 30.0, http2::settings_flood),
-    peer!("ping-flood", &[], "", 30.0, http2::ping_flood),
+    peer!("settings-flood", &[], "http2-abuse", 30.0, http2::settings_flood),
+    peer!("ping-flood", &[], "http2-abuse", 30.0, http2::ping_flood),
     peer!("10000-streams", IMPATIENT, "", 60.0, http2::many_streams),
     peer!("closed-windows", IMPATIENT, "reply-seconds", 60.0, http2::closed_windows),
 ];
