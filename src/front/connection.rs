@@ -8,6 +8,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, ready},
+    time::{Duration, Instant},
 };
 
 use bytes::{Buf, BytesMut};
@@ -21,8 +22,11 @@ const TE_TRAILERS: &[u8] = b"te: trailers\r\n";
 /// How much is read at once while a request line is awaited.
 const CHUNK_BYTES: usize = 8 * 1024;
 
-/// After so many bytes it is the turn of others, however much more is there: what hyper makes of them takes its time.
-const TURN_BYTES: usize = 16 * 1024;
+/// After so long it is the turn of others, however much more there is to read.
+const TURN: Duration = Duration::from_micros(500);
+
+/// How much is read at once where much comes and nothing goes on: small frames cost hyper more than their sender.
+const SIP_BYTES: usize = 1024;
 
 /// A stream that hyper reads from.
 pub struct Connection<S> {
@@ -31,8 +35,8 @@ pub struct Connection<S> {
     ahead: BytesMut,
     te: Option<TeTrailers>,
     traffic: Arc<Traffic>,
-    /// What was read of this turn.
-    turn: usize,
+    /// When its turn began.
+    turn: Option<Instant>,
 }
 
 /// Puts `TE: trailers` behind the request line of each HTTP/1.1 request.
@@ -81,7 +85,7 @@ impl TeTrailers {
 impl<S> Connection<S> {
     /// A connection for HTTP/2.
     pub fn http2(stream: S, ahead: &[u8], traffic: Arc<Traffic>) -> Self {
-        Self { stream, ahead: ahead.into(), te: None, traffic, turn: 0 }
+        Self { stream, ahead: ahead.into(), te: None, traffic, turn: None }
     }
 
     /// A connection for HTTP/1.1.
@@ -89,25 +93,33 @@ impl<S> Connection<S> {
         let mut all = BytesMut::new();
         te.pass(ahead, &mut all);
         let traffic = te.traffic.clone();
-        Self { stream, ahead: all, te: Some(te), traffic, turn: 0 }
+        Self { stream, ahead: all, te: Some(te), traffic, turn: None }
     }
 }
 
 impl<S: AsyncRead + Unpin> Connection<S> {
     /// Reads from the stream, within limits.
     fn poll_stream(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.turn >= TURN_BYTES {
-            self.turn = 0;
+        let now = Instant::now();
+        if now.duration_since(*self.turn.get_or_insert(now)) > TURN {
+            self.turn = None;
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         let before = out.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, out);
+        let read = if self.traffic.is_long_talk() {
+            let mut sip = [0; SIP_BYTES];
+            let mut sip = ReadBuf::new(&mut sip[..out.remaining().min(SIP_BYTES)]);
+            let read = Pin::new(&mut self.stream).poll_read(cx, &mut sip);
+            out.put_slice(sip.filled());
+            read
+        } else {
+            Pin::new(&mut self.stream).poll_read(cx, out)
+        };
         if read.is_pending() {
-            self.turn = 0;
+            self.turn = None;
         }
         let length = out.filled().len() - before;
-        self.turn += length;
         if self.traffic.is_idle_talk(length) {
             return Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into()));
         }

@@ -95,14 +95,16 @@ async fn secure(
 ) -> Ended {
     stream.set_nodelay(true)?;
     let tls = door.tls.borrow().clone();
-    let Some(tls) = tls else { return speak(stream, false, peer, door, limits, metrics).await };
+    let Some(tls) = tls else {
+        return Box::pin(speak(stream, false, peer, door, limits, metrics)).await;
+    };
     let handshake = timeout(limits.head_wait, tls.accept(stream));
     let stream = tokio::select! {
         stream = handshake => stream.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??,
         _ = door.draining.wait_for(|draining| *draining) => return Ok(()),
     };
     let http2 = tls::agreed_on_http2(&stream);
-    speak(stream, http2, peer, door, limits, metrics).await
+    Box::pin(speak(stream, http2, peer, door, limits, metrics)).await
 }
 
 /// `http2`: both sides have agreed on HTTP/2 already.
@@ -140,7 +142,8 @@ async fn speak(
                 .max_buf_size(BUFFER_BYTES_MAX.max(2 * limits.headers_bytes as usize))
                 .max_header_size(limits.headers_bytes as usize);
             let serving = http.serve_connection(io, service);
-            run(serving, &traffic, limits, metrics, draining).await
+            // In boxes, as one of the two would be the larger.
+            Box::pin(run(serving, &traffic, limits, metrics, draining)).await
         }
         Some(Detected::Http2(ahead)) => {
             let service =
@@ -155,7 +158,8 @@ async fn speak(
                 .keep_alive_interval(PING_EVERY)
                 .keep_alive_timeout(PING_WAIT_MAX);
             let serving = http.serve_connection(io, service);
-            run(serving, &traffic, limits, metrics, draining).await
+            // In boxes, as one of the two would be the larger.
+            Box::pin(run(serving, &traffic, limits, metrics, draining)).await
         }
     }
 }

@@ -19,6 +19,9 @@ use super::{body::Body, http::CONNECTION_WINDOW_BYTES, limits::Limits};
 /// So much of a reply is handed over at once: what was handed over is not seen to wait.
 const PIECE_BYTES: usize = 64 * 1024;
 
+/// From here on others have their turn first.
+const LONG_TALK_BYTES: usize = 64 * 1024;
+
 /// So much may come while nothing goes on with requests or replies. Bodies that nobody reads yet are bounded by the
 /// window of the connection.
 const TALK_BYTES_MAX: usize = CONNECTION_WINDOW_BYTES as usize + 1024 * 1024;
@@ -62,6 +65,11 @@ impl Traffic {
         if self.head.load(Ordering::Relaxed) == NO_HEAD {
             self.head.store(self.now(), Ordering::Relaxed);
         }
+    }
+
+    /// Whether more is read than a few requests take, while nothing goes on.
+    pub fn is_long_talk(&self) -> bool {
+        self.talk_bytes.load(Ordering::Relaxed) > LONG_TALK_BYTES
     }
 
     /// So many bytes were read. Returns whether that is more than makes sense while nothing goes on: frames that only

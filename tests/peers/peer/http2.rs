@@ -1,8 +1,11 @@
 //! HTTP/2 against its spirit: frames that cost their sender little.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
-use tokio::task::JoinSet;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    task::JoinSet,
+};
 
 use crate::frames::{
     self, CONTINUATION, Connection, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, HEADERS, PING,
@@ -68,31 +71,48 @@ pub async fn header_bomb(address: SocketAddr) {
     }
 }
 
-async fn flood(address: SocketAddr, frame: Vec<u8>) {
+/// Small frames that have to be answered; the answers are read, or not.
+async fn flood(address: SocketAddr, frame: Vec<u8>, are_read: bool) {
     let mut tasks = JoinSet::new();
     for _ in 0..4 {
         let many = frame.repeat(1_000);
         tasks.spawn(async move {
-            let mut connection = Connection::open(address, &[]).await;
-            // Nothing is read: who answers each frame must stop to read, or end the connection.
-            for _ in 0..500 {
-                let sent =
-                    tokio::time::timeout(std::time::Duration::from_secs(1), connection.send(&many)).await;
-                if !matches!(sent, Ok(true)) {
-                    return;
+            let (mut read, mut write) = Connection::open(address, &[]).await.stream.into_split();
+            let reading = async {
+                while are_read && matches!(read.read(&mut [0; 64 * 1024]).await, Ok(1..)) {}
+                std::future::pending::<()>().await;
+            };
+            let writing = async {
+                for _ in 0..1_000 {
+                    // Who answers must stop to read when nobody takes the answers, or end the connection.
+                    let sent = tokio::time::timeout(Duration::from_secs(1), write.write_all(&many)).await;
+                    if !matches!(sent, Ok(Ok(()))) {
+                        return;
+                    }
                 }
+                panic!("it takes whatever comes");
+            };
+            tokio::select! {
+                () = reading => {}
+                () = writing => {}
             }
         });
     }
     tasks.join_all().await;
 }
 
+const A_SETTING: [u8; 6] = [0, 4, 0, 1, 0, 0];
+
 pub async fn settings_flood(address: SocketAddr) {
-    flood(address, frame(SETTINGS, 0, 0, &[0, 4, 0, 1, 0, 0])).await;
+    flood(address, frame(SETTINGS, 0, 0, &A_SETTING), true).await;
 }
 
 pub async fn ping_flood(address: SocketAddr) {
-    flood(address, frame(PING, 0, 0, &[7; 8])).await;
+    flood(address, frame(PING, 0, 0, &[7; 8]), true).await;
+}
+
+pub async fn ping_flood_unread(address: SocketAddr) {
+    flood(address, frame(PING, 0, 0, &[7; 8]), false).await;
 }
 
 /// Calls that are begun and not ended, more than are allowed at once.
@@ -122,12 +142,12 @@ pub async fn many_streams(address: SocketAddr) {
 pub async fn closed_windows(address: SocketAddr) {
     let headers = frames::call(LIST, "application/grpc");
     let mut tasks = JoinSet::new();
-    for _ in 0..20 {
+    for _ in 0..8 {
         let headers = headers.clone();
         tasks.spawn(async move {
             // SETTINGS_INITIAL_WINDOW_SIZE
             let mut connection = Connection::open(address, &[(4, 0)]).await;
-            for stream in (1..400).step_by(2) {
+            for stream in (1..200).step_by(2) {
                 connection.send(&frame(HEADERS, END_HEADERS, stream, &headers)).await;
                 connection.send(&frame(DATA, END_STREAM, stream, &[0; 5])).await;
             }

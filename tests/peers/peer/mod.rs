@@ -62,13 +62,13 @@ pub static ALL: &[Peer] = &[
         connections::idle_after_a_call
     ),
     peer!("100000-connections", &[], "", 60.0, connections::open_and_drop),
-    peer!("10000-idle-connections", &[], "", 300.0, connections::idle),
+    peer!("10000-idle-connections", &[], "", 350.0, connections::idle),
     peer!("large-head", IMPATIENT, "headers-bytes-max", 30.0, requests::large_head),
     peer!("broken-heads", IMPATIENT, "", 30.0, requests::broken_heads),
-    peer!("broken-messages", IMPATIENT, "", 90.0, requests::broken_messages),
+    peer!("broken-messages", IMPATIENT, "", 120.0, requests::broken_messages),
     peer!("body-that-never-comes", IMPATIENT, "body-seconds", 30.0, bodies::never_comes),
     peer!("body-that-trickles", IMPATIENT, "body-seconds", 30.0, bodies::trickles),
-    peer!("body-of-10-gb", &[], "message-bytes-max", 60.0, bodies::huge),
+    peer!("body-of-10-gb", &[], "message-bytes-max", 120.0, bodies::huge),
     peer!(
         "many-large-bodies",
         &["--body-seconds", "1", "--bodies-bytes-max", "33554432"],
@@ -76,13 +76,14 @@ pub static ALL: &[Peer] = &[
         120.0,
         bodies::many_large
     ),
-    peer!("gzip-bomb", &[], "message-bytes-max", 120.0, bodies::gzip_bomb),
+    peer!("gzip-bomb", &[], "message-bytes-max", 200.0, bodies::gzip_bomb),
     peer!("gone-in-the-middle", &[], "", 30.0, bodies::gone_in_the_middle),
     peer!("rapid-reset", &[], "http2-abuse", 60.0, http2::rapid_reset),
     peer!("endless-headers", &[], "http2-abuse", 30.0, http2::endless_headers),
     peer!("header-bomb", &[], "", 60.0, http2::header_bomb),
     peer!("settings-flood", &[], "http2-abuse", 30.0, http2::settings_flood),
     peer!("ping-flood", &[], "http2-abuse", 30.0, http2::ping_flood),
+    peer!("ping-flood-unread", &[], "", 30.0, http2::ping_flood_unread),
     peer!("10000-streams", IMPATIENT, "", 60.0, http2::many_streams),
     peer!("closed-windows", IMPATIENT, "reply-seconds", 60.0, http2::closed_windows),
 ];
