@@ -57,6 +57,10 @@ pub struct Flags {
     /// [env: METAGATE_MESSAGE_BYTES_MAX] [default: as the protos say: 4 MiB for v1, 16 MiB for v2 and v2beta]
     #[arg(long, value_name = "LIMITS")]
     pub message_bytes_max: Option<String>,
+    /// Refuse JSON with unknown fields, unknown names of enum values, or anything behind the message, instead of
+    /// ignoring it as ZITADEL does [env: METAGATE_STRICT_JSON] [default: false]
+    #[arg(long, value_name = "BOOLEAN", num_args = 0..=1, default_missing_value = "true")]
+    pub strict_json: Option<String>,
     /// Largest response message, in bytes of protobuf [env: METAGATE_REPLY_BYTES_MAX] [default: 67108864]
     #[arg(long, value_name = "BYTES")]
     pub reply_bytes_max: Option<String>,
@@ -116,6 +120,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// By full name of a service: its largest request message, in bytes.
     pub message_bytes_max: BTreeMap<String, usize>,
+    /// Whether JSON is refused that says what its message does not know.
+    pub strict_json: bool,
     /// What peers may use.
     pub limits: Limits,
 }
@@ -192,6 +198,9 @@ impl Config {
                 networks,
             )?,
             message_bytes_max: sources.setting(Limits::MESSAGE_BYTES, flags.message_bytes_max, "", limits)?,
+            strict_json: sources.setting("strict-json", flags.strict_json, "false", |text| {
+                text.parse().map_err(|_| "`true` or `false`".to_owned())
+            })?,
             limits: Limits {
                 connections: sources.limit(
                     Limits::CONNECTIONS,
@@ -337,10 +346,11 @@ impl File {
         let text = match value.get_ref() {
             toml::Value::String(text) => text.clone(),
             toml::Value::Integer(number) => number.to_string(),
+            toml::Value::Boolean(boolean) => boolean.to_string(),
             other => {
                 let kind = other.type_str();
                 return Err(ConfigError(format!(
-                    "{place}: {name} is a string or a whole number, not a {kind}"
+                    "{place}: {name} is a string, a whole number or a boolean, not a {kind}"
                 )));
             }
         };
@@ -458,7 +468,7 @@ mod tests {
         for (text, want) in [
             ("\nlog-format = \"xml\"\n", ":2:1: log-format: \"xml\" is not allowed"),
             ("x = 1\n", ":1:1: there is no setting \"x\""),
-            ("listen = true\n", ":1:1: listen is a string or a whole number, not a boolean"),
+            ("listen = 1.5\n", ":1:1: listen is a string, a whole number or a boolean, not a float"),
             ("drain-seconds = \n", ":1:"),
         ] {
             let (file, flags) = file(text);

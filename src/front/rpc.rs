@@ -9,6 +9,7 @@ use domain::{Code, Error, Language, OrganizationId, Permission, Status};
 use futures_util::FutureExt;
 use identity::Caller;
 use prost::Message;
+use protojson::{Envelope, Unknown};
 use serde::{Serialize, de::DeserializeOwned};
 use tonic::codec::EncodeBuf;
 
@@ -99,12 +100,14 @@ pub struct Gate {
     pub limits: Limits,
     /// Where calls are counted.
     pub metrics: Arc<Metrics>,
+    /// Whether JSON with unknown fields, unknown names of enum values, or something behind the message is refused.
+    pub strict_json: bool,
 }
 
 impl Gate {
     /// A gate with the default limits, and metrics of its own.
     pub fn new(admission: Arc<dyn Admission>) -> Self {
-        Self { admission, limits: Limits::default(), metrics: Arc::default() }
+        Self { admission, limits: Limits::default(), metrics: Arc::default(), strict_json: false }
     }
 
     /// Notes what an operator wants to know of a failure.
@@ -163,7 +166,7 @@ pub enum Codec {
         malformed: Code,
     },
     /// proto3 JSON.
-    Json(protojson::Envelope),
+    Json(Envelope),
 }
 
 /// A response message that can be written in every codec.
@@ -288,7 +291,8 @@ where
                 head.deadline.check()?;
                 let input = input?;
                 let length = input.payload.len();
-                let mut message: Q = blocking::in_place(length, || decode(description, &input)).await?;
+                let mut message: Q =
+                    blocking::in_place(length, || decode(description, gate.strict_json, &input)).await?;
                 for (field, value) in input.query.into_iter().chain(input.path) {
                     message.bind(&field, value);
                 }
@@ -326,6 +330,7 @@ async fn caught<T>(call: impl Future<Output = Result<T, Error>>) -> Result<T, Er
 
 fn decode<Q: Message + Default + DeserializeOwned>(
     description: &Description,
+    strict_json: bool,
     input: &Input,
 ) -> Result<Q, Error> {
     let limit = description.message_bytes_max;
@@ -339,7 +344,12 @@ fn decode<Q: Message + Default + DeserializeOwned>(
             (message, input.payload.len())
         }
         Codec::Json(envelope) => {
-            let message: Q = protojson::from_slice(&input.payload, envelope)
+            let (envelope, unknown) = match (strict_json, envelope) {
+                (false, envelope) => (envelope, Unknown::Ignored),
+                (true, Envelope::Lenient) => (Envelope::WholeOrNothing, Unknown::Refused),
+                (true, envelope) => (envelope, Unknown::Refused),
+            };
+            let message: Q = protojson::from_slice_with(&input.payload, envelope, unknown)
                 .map_err(|error| Error::protocol(Code::InvalidArgument, error.to_string()))?;
             // JSON may be long and say little: what counts is the message (departure D12), which
             // is never the longer one.

@@ -198,8 +198,12 @@ fn front(
             rpc.limit_messages(bytes_max);
         }
     }
-    let gate =
-        Gate { admission: gatekeeper.clone(), limits: config.limits.clone(), metrics: metrics.clone() };
+    let gate = Gate {
+        admission: gatekeeper.clone(),
+        limits: config.limits.clone(),
+        metrics: metrics.clone(),
+        strict_json: config.strict_json,
+    };
     let process = getrandom::u64().map_err(|error| ServeError::Other(error.to_string().into()))?;
     Ok(Arc::new(Front::new(rpcs, gate, api::DESCRIPTORS, health, process).map_err(ServeError::Other)?))
 }

@@ -20,4 +20,5 @@ mod reloading;
 mod scenarios;
 mod server;
 mod standard_services;
+mod strict_json;
 mod tls;

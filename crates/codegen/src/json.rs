@@ -10,6 +10,15 @@ use crate::{Result, is_generated, messages_of, modules, naming};
 pub(crate) const WELL_KNOWN: [(&str, &str); 2] =
     [(".google.protobuf.Any", "::protojson::Any"), (".google.protobuf.Timestamp", "::protojson::Timestamp")];
 
+/// Where pbjson skips unknown fields, and where `protojson` has a word on it.
+const SKIPPED: (&str, &str) = (
+    "Ok(GeneratedField::__SkipField__)",
+    "::protojson::private::unknown_field(value).map(|()| GeneratedField::__SkipField__)",
+);
+
+/// What each message has that may skip fields.
+const SKIPPABLE: &str = " __SkipField__,\n";
+
 /// Writes `<package>.serde.rs` for every package.
 pub(crate) fn generate(descriptors: &[u8], pool: &DescriptorPool, out: &Path) -> Result<()> {
     let packages = modules::packages(pool);
@@ -25,7 +34,12 @@ pub(crate) fn generate(descriptors: &[u8], pool: &DescriptorPool, out: &Path) ->
         if !path.exists() {
             continue;
         }
-        let (code, replaced) = point_at_protojson(&fs::read_to_string(&path)?);
+        let code = fs::read_to_string(&path)?;
+        let (found, messages) = (code.matches(SKIPPED.0).count(), code.matches(SKIPPABLE).count());
+        if found != messages {
+            return Err(format!("{package}: {found} messages skip fields, of {messages}").into());
+        }
+        let (code, replaced) = point_at_protojson(&code.replace(SKIPPED.0, SKIPPED.1));
         // A place that was missed would fall back to pbjson's ways with enums, and nobody would notice.
         let expected = enum_fields(pool, package);
         if replaced != expected {

@@ -7,7 +7,7 @@ use serde::{
     de::value::{Error as NameError, StrDeserializer},
 };
 
-use crate::{number::Number, raw::Raw};
+use crate::{number::Number, raw::Raw, unknown};
 
 /// The number of an enum value of type `E`; 0 for `null` and for unknown names.
 pub struct EnumDeserialize<E>(pub i32, PhantomData<E>);
@@ -56,8 +56,11 @@ fn read<'de, E: Deserialize<'de> + Into<i32>, D: Deserializer<'de>>(
     let Some(raw) = Raw::read(deserializer)? else { return Ok(None) };
     match &raw {
         Raw::String(name) => {
-            let known = E::deserialize(StrDeserializer::<NameError>::new(name));
-            Ok(known.ok().map(Into::into))
+            let known = E::deserialize(StrDeserializer::<NameError>::new(name)).ok();
+            if known.is_none() {
+                unknown::enum_value(name)?;
+            }
+            Ok(known.map(Into::into))
         }
         Raw::Number(literal) => i32::from_literal(literal).map(Some).ok_or_else(|| raw.refuse("enum")),
         Raw::Other(_) => Err(raw.refuse("enum")),

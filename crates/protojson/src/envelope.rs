@@ -2,7 +2,10 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::deserializer::Item;
+use crate::{
+    deserializer::Item,
+    unknown::{self, Unknown},
+};
 
 /// How deep a document may be nested, in places that no message describes (protobuf-go's limit).
 const NESTING_MAX: usize = 10_000;
@@ -14,6 +17,8 @@ pub enum Envelope {
     Lenient,
     /// As Connect reads them: one value, and nothing but white space around it.
     Whole,
+    /// Nothing at all is an empty message; else one value, and nothing but white space around it.
+    WholeOrNothing,
 }
 
 /// Why a document is no message, or a message no document.
@@ -46,16 +51,26 @@ impl From<serde_json::Error> for Error {
     }
 }
 
-/// Reads a message.
-///
-/// Unknown fields are ignored, unknown names of enum values too; `null` is an absent field.
+/// Reads a message. Unknown fields are ignored, unknown names of enum values too; `null` is an absent field.
 ///
 /// # Errors
 /// What is wrong first, with line and column, both from 1.
 pub fn from_slice<T: DeserializeOwned>(document: &[u8], envelope: Envelope) -> Result<T, Error> {
+    from_slice_with(document, envelope, Unknown::Ignored)
+}
+
+/// Reads a message, with a word on what is unknown.
+///
+/// # Errors
+/// As [`from_slice`].
+pub fn from_slice_with<T: DeserializeOwned>(
+    document: &[u8],
+    envelope: Envelope,
+    unknown: Unknown,
+) -> Result<T, Error> {
     let is_blank = |text: &[u8]| text.iter().all(|b| b" \t\r\n".contains(b));
     let document = match envelope {
-        Envelope::Lenient if is_blank(document) => b"{}",
+        Envelope::Lenient | Envelope::WholeOrNothing if is_blank(document) => b"{}",
         _ => document,
     };
     let (text, invalid) = match std::str::from_utf8(document) {
@@ -72,9 +87,10 @@ pub fn from_slice<T: DeserializeOwned>(document: &[u8], envelope: Envelope) -> R
         return Err(Error(format!("proto: the document is nested deeper than {NESTING_MAX} levels")));
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let read = T::deserialize(Item(&mut deserializer)).and_then(|message| match envelope {
+    let read = unknown::with(unknown, || T::deserialize(Item(&mut deserializer)));
+    let read = read.and_then(|message| match envelope {
         Envelope::Lenient => Ok(message),
-        Envelope::Whole => deserializer.end().map(|()| message),
+        Envelope::Whole | Envelope::WholeOrNothing => deserializer.end().map(|()| message),
     });
     match (read, invalid) {
         // What is invalid comes behind the first value, where nobody looks.

@@ -12,10 +12,12 @@ mod envelope;
 mod number;
 mod raw;
 mod timestamp;
+mod unknown;
 
 pub use any::{Any, TYPE_URL_PREFIX, Type, any_json, register};
-pub use envelope::{Envelope, Error, from_slice, to_vec};
+pub use envelope::{Envelope, Error, from_slice, from_slice_with, to_vec};
 pub use timestamp::Timestamp;
+pub use unknown::Unknown;
 
 /// What generated code names.
 #[doc(hidden)]
@@ -24,5 +26,6 @@ pub mod private {
         bytes::{BytesDeserialize, base64},
         enumeration::{EnumDeserialize, EnumSerialize, EnumsDeserialize},
         number::NumberDeserialize,
+        unknown::field as unknown_field,
     };
 }
