@@ -11,7 +11,7 @@ use std::{
     sync::Arc,
 };
 
-use metagate::front::{Door, Front, Gate, Health, Tls, serve};
+use metagate::front::{Door, Front, Gate, Health, Listener, Phase, Tls, serve};
 use prost::Message;
 use tokio::{
     net::TcpListener,
@@ -42,9 +42,9 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
             rpc.limit_messages(usize::try_from(wanted.message_receive_limit)?);
         }
     }
-    let (drain, draining) = watch::channel(false);
+    let (phase, phases) = watch::channel(Phase::Serving);
     let names = rpcs.iter().map(|rpc| rpc.service.to_owned()).collect::<Vec<_>>();
-    let health = Health::new(names, || true, draining.clone());
+    let health = Health::new(names, || true, phases.clone());
     let gate = Gate::new(Arc::new(service::Everybody));
     let front = Arc::new(Front::new(rpcs, gate, DESCRIPTORS, health, 0)?);
 
@@ -63,11 +63,11 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
 
     tokio::spawn(async move {
         terminate.recv().await;
-        drain.send(true)
+        phase.send(Phase::Draining)
     });
     let (_tls, tls) = watch::channel(tls);
     let (_fronts, fronts) = watch::channel(front);
-    serve(listener, Door { fronts, tls, draining }).await;
+    serve(vec![Listener::Tcp(listener)], Door { fronts, tls, phase: phases }).await;
     Ok(())
 }
 

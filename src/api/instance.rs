@@ -1,12 +1,10 @@
 //! Whether a request names a host that is served (contract 5.5, departure D7).
 
-use std::net::IpAddr;
-
 use domain::Error;
 use http::HeaderMap;
 use ipnet::IpNet;
 
-use crate::front::Head;
+use crate::front::{Head, Peer};
 
 /// The hosts that are served, and who may say that a request was for another than it names.
 #[derive(Debug)]
@@ -23,9 +21,10 @@ impl Instance<'_> {
     pub fn check(&self, head: &Head) -> Result<(), Error> {
         let Some(external_domain) = self.domains.first() else { return Ok(()) };
         let origin = if self.trusts(head.record.peer) {
-            Origin::forwarded(&head.headers, &head.host)
+            Origin::forwarded(&head.headers, &head.host, scheme(head.record.peer))
         } else {
-            Origin { instance_host: head.host.clone(), public_host: String::new(), scheme: "http".to_owned() }
+            let scheme = scheme(head.record.peer).to_owned();
+            Origin { instance_host: head.host.clone(), public_host: String::new(), scheme }
         };
         let host = without_port(&origin.instance_host);
         if self.domains.iter().any(|domain| domain == host) {
@@ -36,11 +35,16 @@ impl Instance<'_> {
         Err(Error::InstanceNotFound { origin, external_domain: external_domain.clone() })
     }
 
-    fn trusts(&self, peer: Option<IpAddr>) -> bool {
-        peer.is_some_and(|peer| {
+    fn trusts(&self, peer: Peer) -> bool {
+        peer.address.is_some_and(|peer| {
             self.trusted_proxies.iter().any(|proxies| proxies.contains(&peer.to_canonical()))
         })
     }
+}
+
+/// What the connection itself says.
+fn scheme(peer: Peer) -> &'static str {
+    if peer.is_secure { "https" } else { "http" }
 }
 
 /// What a request was for, before it was forwarded.
@@ -51,7 +55,7 @@ struct Origin {
 }
 
 impl Origin {
-    fn forwarded(headers: &HeaderMap, host: &str) -> Self {
+    fn forwarded(headers: &HeaderMap, host: &str, own_scheme: &str) -> Self {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
         let pair = |header: &str, name: &str| text(header).and_then(|value| forwarded_pair(value, name));
         let instance_host = [
@@ -79,7 +83,7 @@ impl Origin {
                 .into_iter()
                 .flatten()
                 .find(|scheme| ["http", "https"].contains(scheme))
-                .unwrap_or("http")
+                .unwrap_or(own_scheme)
                 .to_owned(),
         }
     }
@@ -137,7 +141,8 @@ mod tests {
             for &(name, value) in headers {
                 map.insert(name, HeaderValue::from_static(value));
             }
-            let Origin { instance_host, public_host, scheme } = Origin::forwarded(&map, "localhost:8080");
+            let Origin { instance_host, public_host, scheme } =
+                Origin::forwarded(&map, "localhost:8080", "http");
             assert_eq!(format!("&{{{instance_host} {public_host} {scheme}}}"), want);
         }
     }

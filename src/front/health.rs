@@ -10,27 +10,29 @@ use tonic_health::pb::{
     HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus, health_server,
 };
 
+use super::Phase;
+
 /// The server's health, and that of each service: they are healthy together.
 #[derive(Clone)]
 pub struct Health {
     services: Arc<BTreeSet<String>>,
     ready: Arc<dyn Fn() -> bool + Send + Sync>,
-    draining: watch::Receiver<bool>,
+    phase: watch::Receiver<Phase>,
 }
 
 impl Health {
-    /// The health of `services` (full names), which is good as long as `ready` says so and `draining` does not.
+    /// The health of `services` (full names), which is good as long as `ready` says so and the server does not end.
     pub fn new(
         services: impl IntoIterator<Item = String>,
         ready: impl Fn() -> bool + Send + Sync + 'static,
-        draining: watch::Receiver<bool>,
+        phase: watch::Receiver<Phase>,
     ) -> Self {
-        Self { services: Arc::new(services.into_iter().collect()), ready: Arc::new(ready), draining }
+        Self { services: Arc::new(services.into_iter().collect()), ready: Arc::new(ready), phase }
     }
 
     /// Whether calls are answered.
     pub fn is_serving(&self) -> bool {
-        !*self.draining.borrow() && (self.ready)()
+        *self.phase.borrow() == Phase::Serving && (self.ready)()
     }
 
     /// Whether `service` is the server itself (the empty name) or one of its services.
@@ -77,9 +79,7 @@ impl health_server::Health for Health {
         let health = self.clone();
         let now = stream::iter([Ok(health.status(&service))]);
         let last = stream::once(async move {
-            let mut draining = health.draining.clone();
-            // An error means that the server is gone, which is the same.
-            let _ = draining.wait_for(|draining| *draining).await;
+            Phase::Leaving.come(&mut health.phase.clone()).await;
             Ok(health.status(&service))
         });
         Ok(Response::new(Box::pin(now.chain(last))))

@@ -1,7 +1,8 @@
 //! HTTP on one connection: in TLS or not, HTTP/1.1 or HTTP/2, within limits, to an orderly end.
 
-use std::{convert::Infallible, error::Error, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, error::Error, io, net::IpAddr, pin::pin, sync::Arc, time::Duration};
 
+use http::{HeaderValue, header::CONNECTION};
 use hyper::{
     body::Incoming,
     server::conn::{http1, http2},
@@ -13,7 +14,6 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
     sync::watch,
     time::timeout,
 };
@@ -22,6 +22,7 @@ use super::{
     connection::{Connection, TeTrailers},
     detect::{Detected, detect},
     limits::Limits,
+    listener::{Peer, Socket},
     route::Front,
     tls::{self, Tls},
     traffic::{Reply, Traffic, Upload},
@@ -40,31 +41,52 @@ const BUFFER_BYTES_MAX: usize = 128 * 1024;
 const PING_EVERY: Duration = Duration::from_secs(60);
 const PING_WAIT_MAX: Duration = Duration::from_secs(20);
 
+/// How long a connection without a request is kept when the server ends: a request may be on its way.
+const LAST_REQUEST_WAIT_MAX: Duration = Duration::from_secs(1);
+
 /// What a connection leads to.
 #[derive(Clone)]
 pub struct Door {
     /// The newest counts.
     pub fronts: watch::Receiver<Arc<Front>>,
-    /// With something in it, the connection must speak TLS.
+    /// With something in it, connections over TCP must speak TLS.
     pub tls: watch::Receiver<Option<Tls>>,
-    /// Turns true when the server ends.
-    pub draining: watch::Receiver<bool>,
+    /// Whether the server ends.
+    pub phase: watch::Receiver<Phase>,
+}
+
+/// The life of a server. Only ever goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Ready for calls.
+    Serving,
+    /// Says that it is not ready, and serves.
+    Leaving,
+    /// Takes no more connections, and ends those that there are when they are done.
+    Draining,
+}
+
+impl Phase {
+    /// Waits until it has come, or nobody is left who could say so.
+    pub async fn come(self, phase: &mut watch::Receiver<Self>) {
+        let _ = phase.wait_for(|now| *now >= self).await;
+    }
 }
 
 type Ended = Result<(), Box<dyn Error + Send + Sync>>;
 
-/// Serves a connection from `peer` to its end. Its limits are those that the front has now.
-pub async fn serve_connection(stream: TcpStream, peer: SocketAddr, door: Door) {
+/// Serves a connection from `address` to its end. Its limits are those that the front has now.
+pub async fn serve_connection(socket: Socket, address: IpAddr, door: Door) {
     let (limits, metrics) = {
         let front = door.fronts.borrow();
         (front.gate().limits.clone(), front.gate().metrics.clone())
     };
-    if let Err(error) = secure(stream, peer, door, &limits, &metrics).await {
+    if let Err(error) = secure(socket, address, door, &limits, &metrics).await {
         if let Some(limit) = struck(&*error) {
             metrics.struck(limit);
         }
         // Peers break off all the time; nobody here can do anything about it.
-        tracing::debug!(%peer, error, "a connection ended early");
+        tracing::debug!(peer = %address, error, "a connection ended early");
     }
 }
 
@@ -87,22 +109,25 @@ fn struck(error: &(dyn Error + 'static)) -> Option<&'static str> {
 }
 
 async fn secure(
-    stream: TcpStream,
-    peer: SocketAddr,
-    mut door: Door,
+    socket: Socket,
+    address: IpAddr,
+    door: Door,
     limits: &Limits,
     metrics: &Arc<Metrics>,
 ) -> Ended {
-    stream.set_nodelay(true)?;
-    let tls = door.tls.borrow().clone();
+    let tls = match &socket {
+        Socket::Tcp(stream) => {
+            stream.set_nodelay(true)?;
+            door.tls.borrow().clone()
+        }
+        Socket::Unix(_) => None,
+    };
+    let peer = Peer { address: Some(address), is_secure: tls.is_some() };
     let Some(tls) = tls else {
-        return Box::pin(speak(stream, false, peer, door, limits, metrics)).await;
+        return Box::pin(speak(socket, false, peer, door, limits, metrics)).await;
     };
-    let handshake = timeout(limits.head_wait, tls.accept(stream));
-    let stream = tokio::select! {
-        stream = handshake => stream.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??,
-        _ = door.draining.wait_for(|draining| *draining) => return Ok(()),
-    };
+    let handshake = timeout(limits.head_wait, tls.accept(socket)).await;
+    let stream = handshake.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     let http2 = tls::agreed_on_http2(&stream);
     Box::pin(speak(stream, http2, peer, door, limits, metrics)).await
 }
@@ -111,14 +136,18 @@ async fn secure(
 async fn speak(
     mut stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     http2: bool,
-    peer: SocketAddr,
-    Door { fronts, mut draining, .. }: Door,
+    peer: Peer,
+    Door { fronts, mut phase, .. }: Door,
     limits: &Limits,
     metrics: &Arc<Metrics>,
 ) -> Ended {
+    let last = async {
+        Phase::Draining.come(&mut phase.clone()).await;
+        tokio::time::sleep(LAST_REQUEST_WAIT_MAX).await;
+    };
     let detected = tokio::select! {
         detected = detect(&mut stream, limits.head_wait) => detected?,
-        _ = draining.wait_for(|draining| *draining) => return Ok(()),
+        () = last => return Ok(()),
     };
     let detected = match detected {
         // What is not HTTP/2 then is told so in HTTP/2.
@@ -130,9 +159,17 @@ async fn speak(
         None => Ok(()),
         Some(Detected::Http1(ahead)) => {
             let te = TeTrailers::new(traffic.clone());
+            let ending = phase.clone();
             let service = service_fn(|mut request: hyper::Request<Incoming>| {
                 request.extensions_mut().insert(te.clone());
-                answer(&fronts, &traffic, request, peer)
+                let (answer, ending) = (answer(&fronts, &traffic, request, peer), ending.clone());
+                async move {
+                    let mut response = answer.await?;
+                    if *ending.borrow() >= Phase::Draining {
+                        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                    }
+                    Ok::<_, Infallible>(response)
+                }
             });
             let io = TokioIo::new(Connection::http1(stream, &ahead, te.clone()));
             let mut http = http1::Builder::new();
@@ -142,8 +179,13 @@ async fn speak(
                 .max_buf_size(BUFFER_BYTES_MAX.max(2 * limits.headers_bytes as usize))
                 .max_header_size(limits.headers_bytes as usize);
             let serving = http.serve_connection(io, service);
+            // hyper would close it at once where no request is under way; the next answer says that it is the last.
+            let last = async {
+                Phase::Draining.come(&mut phase).await;
+                traffic.quiet(LAST_REQUEST_WAIT_MAX).await;
+            };
             // In boxes, as one of the two would be the larger.
-            Box::pin(run(serving, &traffic, limits, metrics, draining)).await
+            Box::pin(run(serving, &traffic, limits, metrics, last)).await
         }
         Some(Detected::Http2(ahead)) => {
             let service =
@@ -158,24 +200,24 @@ async fn speak(
                 .keep_alive_interval(PING_EVERY)
                 .keep_alive_timeout(PING_WAIT_MAX);
             let serving = http.serve_connection(io, service);
-            // In boxes, as one of the two would be the larger.
-            Box::pin(run(serving, &traffic, limits, metrics, draining)).await
+            let last = Phase::Draining.come(&mut phase);
+            Box::pin(run(serving, &traffic, limits, metrics, last)).await
         }
     }
 }
 
-/// Drives a connection, until it ends by itself, by its peer's fault, or with the server.
+/// Drives a connection, until it ends by itself, by its peer's fault, or because there shall be no more requests.
 async fn run(
     connection: impl GracefulConnection<Error = hyper::Error>,
     traffic: &Traffic,
     limits: &Limits,
     metrics: &Metrics,
-    mut draining: watch::Receiver<bool>,
+    last: impl Future<Output = ()>,
 ) -> Ended {
     let mut connection = pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => return ended.map_err(Into::into),
-        _ = draining.wait_for(|draining| *draining) => {}
+        () = last => {}
         limit = traffic.overdue(limits) => {
             metrics.struck(limit);
             if limit != Limits::IDLE {
@@ -199,7 +241,7 @@ fn answer(
     fronts: &watch::Receiver<Arc<Front>>,
     traffic: &Arc<Traffic>,
     request: hyper::Request<Incoming>,
-    peer: SocketAddr,
+    peer: Peer,
 ) -> impl Future<Output = Result<hyper::Response<Reply>, Infallible>> + use<> {
     let (front, traffic) = (fronts.borrow().clone(), traffic.clone());
     let open = traffic.request();
@@ -211,7 +253,7 @@ fn answer(
                 gate.metrics.struck(Limits::UNSENT_BYTES);
             }
             let request = request.map(|body| Upload::new(body, traffic.clone()));
-            front.answer(request, Some(peer.ip())).await
+            front.answer(request, peer).await
         });
         Ok(call.await.map(|body| open.reply(body)))
     }

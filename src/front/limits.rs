@@ -65,7 +65,7 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 20_000,
+            connections: 16_384,
             streams: 250,
             headers_bytes: 64 * 1024,
             bodies_bytes: 256 * 1024 * 1024,

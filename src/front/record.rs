@@ -1,7 +1,6 @@
 //! What is noted of a request on its way, for its line in the log and for the metrics.
 
 use std::{
-    net::IpAddr,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU8, Ordering},
@@ -13,6 +12,7 @@ use domain::{Code, OrganizationId};
 use http::{HeaderValue, Method, StatusCode, Uri};
 use identity::UserId;
 
+use super::listener::Peer;
 use crate::metrics::Metrics;
 
 /// What is known of a request so far.
@@ -20,8 +20,8 @@ use crate::metrics::Metrics;
 pub struct Record {
     /// When the request's head was there.
     pub start: Instant,
-    /// The peer's address; `None` where it has none.
-    pub peer: Option<IpAddr>,
+    /// Who connected.
+    pub peer: Peer,
     request_id: HeaderValue,
     rpc: OnceLock<&'static str>,
     encoding: OnceLock<&'static str>,
@@ -32,13 +32,13 @@ pub struct Record {
 
 impl Default for Record {
     fn default() -> Self {
-        Self::new(None, HeaderValue::from_static(""))
+        Self::new(Peer::default(), HeaderValue::from_static(""))
     }
 }
 
 impl Record {
     /// The record of a request that begins now.
-    pub fn new(peer: Option<IpAddr>, request_id: HeaderValue) -> Self {
+    pub fn new(peer: Peer, request_id: HeaderValue) -> Self {
         Self {
             start: Instant::now(),
             peer,

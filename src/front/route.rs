@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    net::IpAddr,
     sync::Arc,
 };
 
@@ -20,6 +19,7 @@ use super::{
     encoding::Encoding,
     grpc,
     health::Health,
+    listener::Peer,
     operations, path,
     record::{Open, Record},
     reflection::{self, StandardServices},
@@ -93,7 +93,7 @@ impl Front {
     }
 
     /// Answers a request from `peer`, and writes its line in the log.
-    pub async fn answer<B>(&self, mut request: Request<B>, peer: Option<IpAddr>) -> Response<Body>
+    pub async fn answer<B>(&self, mut request: Request<B>, peer: Peer) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,

@@ -111,6 +111,19 @@ impl Traffic {
         }
     }
 
+    /// Waits until there was no request for so long.
+    pub async fn quiet(&self, wait: Duration) {
+        loop {
+            let since = Duration::from_millis(self.now().saturating_sub(self.moved.load(Ordering::Relaxed)));
+            let is_busy = self.requests.load(Ordering::Relaxed) > 0;
+            let left = if is_busy { wait } else { wait.saturating_sub(since) };
+            if left.is_zero() {
+                return;
+            }
+            tokio::time::sleep(left).await;
+        }
+    }
+
     /// How long nothing has to be looked at.
     ///
     /// # Errors

@@ -1,12 +1,15 @@
 //! Why a server does not start, or does not reload.
 
-use std::{fmt, io, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{fmt, io, path::PathBuf, time::Duration};
 
 use identity::{DevelopmentError, DirectoryError, Problem};
 use storage::StoreError;
 use storage_sqlite::OpenError;
 
-use crate::{config::ConfigError, front::TlsError};
+use crate::{
+    config::{ConfigError, Listen},
+    front::TlsError,
+};
 
 /// Why a server does not start or reload, for whoever asked it to: one line, or one for each problem of a directory.
 #[derive(Debug, thiserror::Error)]
@@ -15,10 +18,10 @@ pub enum ServeError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The port is taken, or not ours to take.
-    #[error("cannot listen on {address}: {error}")]
+    #[error("cannot listen on {place}: {error}")]
     Listen {
-        /// The address that was asked for.
-        address: SocketAddr,
+        /// The place that was asked for.
+        place: Listen,
         /// What the system said.
         error: io::Error,
     },
@@ -37,7 +40,9 @@ pub enum ServeError {
         error: io::Error,
     },
     /// Certificate and key are not given together.
-    #[error("tls-certificate and tls-key go together: give both, or none to serve without TLS")]
+    #[error(
+        "tls-certificate and tls-key go together, and tls-client-ca only with them: give both, or none to serve without TLS"
+    )]
     TlsHalf,
     /// The certificate or the key cannot be read.
     #[error("TLS: {}: {error}", path.display())]

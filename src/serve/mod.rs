@@ -3,6 +3,7 @@
 mod directory;
 mod error;
 mod greeting;
+mod listen;
 mod organizations;
 mod server;
 
@@ -11,6 +12,7 @@ pub use server::Server;
 
 use std::io::{self, Write};
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
@@ -28,6 +30,7 @@ pub async fn run(flags: Flags) -> Result<(), ServeError> {
     let mut hangup = on(SignalKind::hangup())?;
     let config = Config::load(flags.clone())?;
     let mut log = Log::start(config.log_format, config.log_level);
+    allow_open_files(config.limits.connections);
     let server = Server::start(config).await?;
     // From here on a signal is an orderly end; it must not strike between the first line and the handler.
     let mut terminate = on(SignalKind::terminate())?;
@@ -35,8 +38,8 @@ pub async fn run(flags: Flags) -> Result<(), ServeError> {
     let greeting = server.greeting();
     if let Err(error) = io::stdout().lock().write_all(greeting.as_bytes()).and_then(|()| io::stdout().flush())
     {
-        let address = server.address();
-        tracing::warn!(%error, %address, "cannot say on stdout where the server listens");
+        let places = server.places();
+        tracing::warn!(%error, ?places, "cannot say on stdout where the server listens");
     }
 
     let reloads = async {
@@ -69,6 +72,26 @@ pub async fn run(flags: Flags) -> Result<(), ServeError> {
         tracing::warn!("stopped with requests still in flight");
     }
     Ok(())
+}
+
+/// Has the system grant as many open files as it may; the first limit is often low.
+fn allow_open_files(connections: usize) {
+    /// For the store, the log, and what listens.
+    const OTHERS: u64 = 64;
+
+    let granted = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most).map(|()| most));
+    match granted {
+        Ok(most) if u64::try_from(connections).is_ok_and(|connections| connections + OTHERS > most) => {
+            tracing::warn!(
+                open_files = most,
+                connections,
+                "the system grants fewer open files than connections-max"
+            );
+        }
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "cannot raise the limit on open files"),
+    }
 }
 
 fn on(kind: SignalKind) -> Result<Signal, ServeError> {

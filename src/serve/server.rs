@@ -1,25 +1,23 @@
 //! A server: started from its settings, reloaded with others, drained in the end.
 
-use std::{collections::BTreeSet, fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fs, path::PathBuf, sync::Arc, time::Duration};
 
 use identity::Directory;
 use storage::{MemoryStore, Store};
 use storage_sqlite::SqliteStore;
-use tokio::{
-    net::TcpListener,
-    sync::{Mutex, watch},
-};
+use tokio::sync::{Mutex, watch};
 
 use super::{
     ServeError,
     directory::{self, DevelopmentAccess},
     greeting::greeting,
+    listen::{Listening, listen},
     organizations,
 };
 use crate::{
     api::{self, Gatekeeper, Realm},
     config::{Config, Storage},
-    front::{self, Door, Front, Gate, Health, Tls},
+    front::{self, Door, Front, Gate, Health, Listener, Phase, Place, Tls},
     metrics::Metrics,
 };
 
@@ -29,7 +27,7 @@ const CALLS_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// A running server. Dropped, it takes no more connections, and those that there are end when they are done.
 pub struct Server {
-    address: SocketAddr,
+    places: Vec<Place>,
     store: Arc<dyn Store>,
     gatekeeper: Arc<Gatekeeper>,
     metrics: Arc<Metrics>,
@@ -37,7 +35,7 @@ pub struct Server {
     config: watch::Sender<Config>,
     fronts: watch::Sender<Arc<Front>>,
     tls: watch::Sender<Option<Tls>>,
-    draining: watch::Sender<bool>,
+    phase: watch::Sender<Phase>,
     /// Turns true when everything in flight was finished.
     finished: watch::Receiver<bool>,
     /// Reloads come one after the other.
@@ -66,29 +64,30 @@ impl Server {
         warn_of(&directory);
         let realm = Realm { directory: directory.into(), trusted_proxies: config.trusted_proxies.clone() };
         let gatekeeper = Arc::new(Gatekeeper::new(realm, store.clone()));
-        let draining = watch::Sender::new(false);
-        let fronts = watch::Sender::new(front(&config, &store, &gatekeeper, &metrics, draining.subscribe())?);
+        let phase = watch::Sender::new(Phase::Serving);
+        let fronts = watch::Sender::new(front(&config, &store, &gatekeeper, &metrics, phase.subscribe())?);
 
-        let listen = |error| ServeError::Listen { address: config.listen, error };
-        let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
-        let door = Door { fronts: fronts.subscribe(), tls: tls.subscribe(), draining: draining.subscribe() };
-        let serving = front::serve(listener, door);
+        let Listening { listeners, files } = listen(&config.listen)?;
+        let places = listeners.iter().map(Listener::place).collect::<Result<Vec<_>, _>>();
+        let places = places.map_err(|error| ServeError::Other(error.into()))?;
+        let door = Door { fronts: fronts.subscribe(), tls: tls.subscribe(), phase: phase.subscribe() };
+        let serving = front::serve(listeners, door);
         let (finish, finished) = watch::channel(false);
         tokio::spawn(async move {
             serving.await;
+            drop(files);
             finish.send_replace(true);
         });
         let (config, reloading) = (watch::Sender::new(config), Mutex::new(()));
         Ok(Self {
-            address,
+            places,
             store,
             gatekeeper,
             metrics,
             config,
             fronts,
             tls,
-            draining,
+            phase,
             finished,
             reloading,
             development,
@@ -96,13 +95,13 @@ impl Server {
     }
 
     /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn places(&self) -> &[Place] {
+        &self.places
     }
 
     /// What to tell whoever started it: where it listens, and lines to paste.
     pub fn greeting(&self) -> String {
-        greeting(self.address, &self.config.borrow(), self.development.as_ref())
+        greeting(&self.places, &self.config.borrow(), self.development.as_ref())
     }
 
     /// Reads the directory again, and goes over to it and to the settings in `config`: all is checked first, and then
@@ -118,7 +117,7 @@ impl Server {
         let _one = self.reloading.lock().await;
         let kept = config.keep_fixed(&self.config.borrow());
         let tls = tls(&config)?;
-        let front = front(&config, &self.store, &self.gatekeeper, &self.metrics, self.draining.subscribe())?;
+        let front = front(&config, &self.store, &self.gatekeeper, &self.metrics, self.phase.subscribe())?;
         let directory = match directory::file(&config) {
             None => self.gatekeeper.realm().await.directory,
             Some(path) => {
@@ -143,11 +142,16 @@ impl Server {
         Ok(kept)
     }
 
-    /// Takes no more connections, and gives what is in flight the time that the settings grant. Returns whether
-    /// everything was finished.
+    /// Says that it is not ready; after the delay of the settings takes no more connections, and gives what is in flight the
+    /// time that they grant. Returns whether everything was finished.
     pub async fn drain(&self) -> bool {
-        self.draining.send_replace(true);
-        let wait_max = self.config.borrow().drain;
+        let (delay, wait_max) = {
+            let config = self.config.borrow();
+            (config.drain_delay, config.drain)
+        };
+        self.phase.send_replace(Phase::Leaving);
+        tokio::time::sleep(delay).await;
+        self.phase.send_replace(Phase::Draining);
         let mut finished = self.finished.clone();
         let all = finished.wait_for(|finished| *finished);
         tokio::time::timeout(wait_max, all).await.is_ok_and(|finished| finished.is_ok())
@@ -163,13 +167,14 @@ fn warn_of(directory: &Directory) {
 /// What TLS needs, if it was asked for.
 fn tls(config: &Config) -> Result<Option<Tls>, ServeError> {
     let (certificate, key) = match (&config.tls_certificate, &config.tls_key) {
-        (None, None) => return Ok(None),
+        (None, None) if config.tls_client_ca.is_none() => return Ok(None),
         (Some(certificate), Some(key)) => (certificate, key),
         _ => return Err(ServeError::TlsHalf),
     };
     let read =
         |path: &PathBuf| fs::read(path).map_err(|error| ServeError::TlsFile { path: path.clone(), error });
-    let tls = Tls::new(&read(certificate)?, &read(key)?, None);
+    let clients = config.tls_client_ca.as_ref().map(read).transpose()?;
+    let tls = Tls::new(&read(certificate)?, &read(key)?, clients.as_deref());
     tls.map(Some).map_err(|error| ServeError::Tls { path: certificate.clone(), error })
 }
 
@@ -179,7 +184,7 @@ fn front(
     store: &Arc<dyn Store>,
     gatekeeper: &Arc<Gatekeeper>,
     metrics: &Arc<Metrics>,
-    draining: watch::Receiver<bool>,
+    phase: watch::Receiver<Phase>,
 ) -> Result<Arc<Front>, ServeError> {
     let mut rpcs = api::rpcs(store);
     let services: BTreeSet<&str> = rpcs.iter().map(|rpc| rpc.service).collect();
@@ -191,7 +196,7 @@ fn front(
     }
     let health = {
         let store = store.clone();
-        Health::new(services.into_iter().map(str::to_owned), move || store.is_healthy(), draining)
+        Health::new(services.into_iter().map(str::to_owned), move || store.is_healthy(), phase)
     };
     for rpc in &mut rpcs {
         if let Some(&bytes_max) = config.message_bytes_max.get(rpc.service) {

@@ -1,0 +1,95 @@
+//! What can be said on the command line.
+
+use clap::Args;
+
+/// What `metagate serve` can be told; each also as `METAGATE_…` in the environment, and in the file of `--config`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Flags {
+    /// TOML file with settings, named as the flags are: `log-format = "json"` [env: METAGATE_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<String>,
+    /// Where to listen, separated by commas: `ADDRESS:PORT` (port 0 takes a free one), `unix:PATH`, or `systemd:` for
+    /// the sockets that were passed on [env: METAGATE_LISTEN] [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "PLACES")]
+    pub listen: Option<String>,
+    /// Where metadata lives: `sqlite:PATH`, or `memory:` to lose it with the process
+    /// [env: METAGATE_STORAGE] [default: sqlite:metagate-data/metagate.db]
+    #[arg(long, value_name = "URL")]
+    pub storage: Option<String>,
+    /// TOML file of organizations, users, tokens and memberships; without it, a development directory is made next to
+    /// the store [env: METAGATE_DIRECTORY]
+    #[arg(long, value_name = "FILE")]
+    pub directory: Option<String>,
+    /// PEM file of the server's certificate and those that lead to its root; with it and the key, TLS only
+    /// [env: METAGATE_TLS_CERTIFICATE]
+    #[arg(long, value_name = "FILE")]
+    pub tls_certificate: Option<String>,
+    /// PEM file of the certificate's private key [env: METAGATE_TLS_KEY]
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Option<String>,
+    /// PEM file of certificates: only who has one that leads to one of these may connect, if there is TLS
+    /// [env: METAGATE_TLS_CLIENT_CA]
+    #[arg(long, value_name = "FILE")]
+    pub tls_client_ca: Option<String>,
+    /// How log lines look on stderr: `text` or `json` [env: METAGATE_LOG_FORMAT] [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<String>,
+    /// The least severe lines that are logged: `error`, `warn`, `info`, `debug` or `trace`
+    /// [env: METAGATE_LOG_LEVEL] [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    pub log_level: Option<String>,
+    /// Seconds between `/debug/ready` turning red and the first connection that is refused, when the server is told to
+    /// stop [env: METAGATE_DRAIN_DELAY_SECONDS] [default: 0]
+    #[arg(long, value_name = "SECONDS")]
+    pub drain_delay_seconds: Option<String>,
+    /// Seconds that requests in flight get when the server is told to stop
+    /// [env: METAGATE_DRAIN_SECONDS] [default: 30]
+    #[arg(long, value_name = "SECONDS")]
+    pub drain_seconds: Option<String>,
+    /// Peers whose forwarding headers count, as addresses or networks, separated by commas
+    /// [env: METAGATE_TRUSTED_PROXIES] [default: 127.0.0.0/8,::1/128]
+    #[arg(long, value_name = "NETWORKS")]
+    pub trusted_proxies: Option<String>,
+    /// Largest request message of a service, in bytes of protobuf, as SERVICE=BYTES, separated by commas
+    /// [env: METAGATE_MESSAGE_BYTES_MAX] [default: as the protos say: 4 MiB for v1, 16 MiB for v2 and v2beta]
+    #[arg(long, value_name = "LIMITS")]
+    pub message_bytes_max: Option<String>,
+    /// Refuse JSON with unknown fields, unknown names of enum values, or anything behind the message, instead of
+    /// ignoring it as ZITADEL does [env: METAGATE_STRICT_JSON] [default: false]
+    #[arg(long, value_name = "BOOLEAN", num_args = 0..=1, default_missing_value = "true")]
+    pub strict_json: Option<String>,
+    /// Largest response message, in bytes of protobuf [env: METAGATE_REPLY_BYTES_MAX] [default: 67108864]
+    #[arg(long, value_name = "BYTES")]
+    pub reply_bytes_max: Option<String>,
+    /// Open connections, of all peers; one more is closed at once [env: METAGATE_CONNECTIONS_MAX] [default: 16384]
+    #[arg(long, value_name = "CONNECTIONS")]
+    pub connections_max: Option<String>,
+    /// Calls at once on one HTTP/2 connection [env: METAGATE_STREAMS_MAX] [default: 250]
+    #[arg(long, value_name = "CALLS")]
+    pub streams_max: Option<String>,
+    /// Largest headers of a request, all together, in bytes [env: METAGATE_HEADERS_BYTES_MAX] [default: 65536]
+    #[arg(long, value_name = "BYTES")]
+    pub headers_bytes_max: Option<String>,
+    /// Bytes of the bodies of all requests that are held at once; the first 64 KiB of each are always taken
+    /// [env: METAGATE_BODIES_BYTES_MAX] [default: 268435456]
+    #[arg(long, value_name = "BYTES")]
+    pub bodies_bytes_max: Option<String>,
+    /// Bytes of replies that may wait for a peer on one connection before its further calls wait too
+    /// [env: METAGATE_UNSENT_BYTES_MAX] [default: 4194304]
+    #[arg(long, value_name = "BYTES")]
+    pub unsent_bytes_max: Option<String>,
+    /// Seconds that a peer may take for the handshake of TLS, for the first bytes of a connection, and for the head of
+    /// an HTTP/1.1 request [env: METAGATE_HEAD_SECONDS] [default: 10]
+    #[arg(long, value_name = "SECONDS")]
+    pub head_seconds: Option<String>,
+    /// Seconds that a connection is kept without a request [env: METAGATE_IDLE_SECONDS] [default: 180]
+    #[arg(long, value_name = "SECONDS")]
+    pub idle_seconds: Option<String>,
+    /// Seconds that a peer may take for the next 16 KiB of a body, or its end
+    /// [env: METAGATE_BODY_SECONDS] [default: 30]
+    #[arg(long, value_name = "SECONDS")]
+    pub body_seconds: Option<String>,
+    /// Seconds that a peer may leave a reply where it is [env: METAGATE_REPLY_SECONDS] [default: 30]
+    #[arg(long, value_name = "SECONDS")]
+    pub reply_seconds: Option<String>,
+}
