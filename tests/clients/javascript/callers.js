@@ -70,7 +70,7 @@ export function rest(protos, url) {
     }
     const response = await fetch(`${url}${path}${query.size > 0 ? `?${query}` : ""}`, {
       method: httpMethod,
-      headers: { ...headers, "grpc-timeout": `${timeoutMs}m` },
+      headers: timeoutMs === undefined ? headers : { ...headers, "grpc-timeout": `${timeoutMs}m` },
       body: hasBody ? JSON.stringify(message) : undefined,
     });
     const answer = await response.json();
