@@ -10,6 +10,8 @@ import { isDeepStrictEqual } from "node:util";
 import { build } from "esbuild";
 import { chromium } from "playwright-core";
 
+import { CLIENTS } from "./browser-clients.js";
+
 const [cleartext, tls, descriptors, executablePath] = process.argv.slice(2);
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 const STEPS = JSON.parse(await readFile(here("../scenarios.json"), "utf8"));
@@ -23,6 +25,12 @@ const CHROMIUM_FLAGS = [
   "--disable-component-update",
   "--disable-sync",
 ];
+
+/** What scripts see of calls without a token: of the headers, only those that are exposed. */
+const SEEN = {
+  Connect: { status: 401, "grpc-status": null, "grpc-message": null, "x-request-id": true, vary: null },
+  "gRPC-Web": { status: 200, "grpc-status": "16", "grpc-message": "auth%20header%20missing", "x-request-id": true, vary: null },
+};
 
 /** Serves the page and what it reads; the address is its origin. */
 async function servePage() {
@@ -46,7 +54,7 @@ async function servePage() {
 async function openPage(browser, baseUrl) {
   const context = await browser.newContext({ ignoreHTTPSErrors: true });
   const page = await context.newPage();
-  const network = { calls: new Set(), preflights: new Map(), protocols: new Set(), refusals: [] };
+  const network = { calls: new Set(), preflights: new Map(), protocols: new Set() };
   const devtools = await context.newCDPSession(page);
   devtools.on("Network.requestWillBeSent", ({ type, request }) => {
     if (type !== "Preflight" && request.url.startsWith(baseUrl)) {
@@ -61,10 +69,9 @@ async function openPage(browser, baseUrl) {
       }
     }
   });
-  devtools.on("Network.loadingFailed", ({ corsErrorStatus }) => network.refusals.push(corsErrorStatus?.corsError));
   await devtools.send("Network.enable");
   await page.goto(origin);
-  return { page, network, close: () => context.close() };
+  return { page, network, devtools };
 }
 
 /** How the traffic of a client is not that of another origin, over the protocol that Chromium speaks there. */
@@ -78,34 +85,23 @@ function complaintsOf({ calls, preflights, protocols }, protocol) {
   return complaints;
 }
 
-async function namesOfClients(browser, baseUrl) {
-  const { page, close } = await openPage(browser, baseUrl);
-  const names = await page.evaluate(() => metagate.clients);
-  await close();
-  return names;
-}
-
-/** What scripts may not do, and what they may see. */
+/** What scripts of another origin may see, and what they may not do. */
 async function checkScripts(browser, baseUrl) {
-  const { page, network, close } = await openPage(browser, baseUrl);
+  const { page, devtools } = await openPage(browser, baseUrl);
   const seen = await page.evaluate((baseUrl) => metagate.look(baseUrl), baseUrl);
-  const failed = { "grpc-status": "16", "grpc-message": "auth header missing", "x-request-id": true, vary: null };
-  const want = {
-    Connect: { status: 401, "grpc-status": null, "grpc-message": null, "x-request-id": true, vary: null },
-    "gRPC-Web": { status: 200, ...failed },
-  };
-  const complaints = [];
-  const compare = (what, got, want) => {
-    if (!isDeepStrictEqual(got, want)) {
-      complaints.push(`${what}: got ${JSON.stringify(got)}, want ${JSON.stringify(want)}`);
-    }
-  };
-  compare("what scripts see", seen, want);
-  network.refusals.length = 0;
-  compare("a header that is not allowed", await page.evaluate((url) => metagate.callRefused(url), baseUrl), "TypeError");
-  compare("the refusal of its preflight", network.refusals, ["PreflightMissingAllowOriginHeader"]);
-  await close();
-  return complaints;
+  const refusal = new Promise((resolve) => {
+    devtools.on("Network.loadingFailed", ({ corsErrorStatus }) => resolve(corsErrorStatus?.corsError));
+  });
+  const outcome = await page.evaluate((baseUrl) => metagate.callRefused(baseUrl), baseUrl);
+  const checks = [
+    ["what scripts see", seen, SEEN],
+    ["a header that is not allowed", outcome, "TypeError"],
+    ["its preflight", await refusal, "PreflightMissingAllowOriginHeader"],
+  ];
+  await page.context().close();
+  return checks
+    .filter(([, got, want]) => !isDeepStrictEqual(got, want))
+    .map(([what, got, want]) => `${what}: got ${JSON.stringify(got)}, want ${JSON.stringify(want)}`);
 }
 
 const [origin, pageServer] = await servePage();
@@ -120,12 +116,13 @@ for (const [baseUrl, protocol] of [
   [`http://${cleartext}`, "http/1.1"],
   [`https://${tls}`, "h2"],
 ]) {
-  const names = await namesOfClients(browser, baseUrl);
-  for (const name of names) {
-    const { page, network, close } = await openPage(browser, baseUrl);
+  for (const name of Object.keys(CLIENTS)) {
+    const { page, network, devtools } = await openPage(browser, baseUrl);
     const complaints = await page.evaluate((args) => metagate.playClient(...args), [name, baseUrl, `org-${transports}`]);
+    // Its answer comes behind all events.
+    await devtools.send("Network.disable");
     report(`${name} over ${protocol}`, [...complaints, ...complaintsOf(network, protocol)]);
-    await close();
+    await page.context().close();
     transports += 1;
   }
   report(`scripts over ${protocol}`, await checkScripts(browser, baseUrl));
