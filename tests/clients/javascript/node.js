@@ -11,7 +11,7 @@ import xhr2 from "xhr2";
 
 import { connectEs, grpcWebRuntime, pathOf, rest } from "./callers.js";
 import { Protos } from "./protos.js";
-import { Failure, play } from "./scenarios.js";
+import { Failure, play, playExpired } from "./scenarios.js";
 
 // What the gRPC-Web runtime finds in browsers.
 globalThis.XMLHttpRequest = xhr2;
@@ -21,24 +21,26 @@ const protos = new Protos(await readFile(descriptors));
 const steps = JSON.parse(await readFile(new URL("../scenarios.json", import.meta.url), "utf8"));
 const certificate = await readFile(process.env.NODE_EXTRA_CA_CERTS);
 
-/** The clients for one server, by name. */
+/** The clients for one server: name, call, and the header of deadlines where it can be set. */
 function clientsOf(baseUrl, channelCredentials) {
-  const clients = [];
-  for (const httpVersion of ["1.1", "2"]) {
-    for (const useBinaryFormat of [true, false]) {
-      const name = `HTTP/${httpVersion} ${useBinaryFormat ? "binary" : "JSON"}`;
+  const clients = [
+    // Counts its deadlines itself.
+    ["grpc-js", grpcJs(new URL(baseUrl).host, channelCredentials)],
+    ["grpc-web binary", grpcWebRuntime(protos, baseUrl, "binary"), "grpc-timeout"],
+    ["grpc-web text", grpcWebRuntime(protos, baseUrl, "text"), "grpc-timeout"],
+    ["fetch REST", rest(protos, baseUrl), "grpc-timeout"],
+  ];
+  const connectNode = (name, transport, deadlineHeader) =>
+    clients.push([`connect-node ${name}`, connectEs(protos, transport), deadlineHeader]);
+  for (const useBinaryFormat of [true, false]) {
+    const codec = useBinaryFormat ? "binary" : "JSON";
+    for (const httpVersion of ["1.1", "2"]) {
       const options = { baseUrl, httpVersion, useBinaryFormat };
-      clients.push([`connect-node Connect ${name}`, connectEs(protos, createConnectTransport(options))]);
-      clients.push([`connect-node gRPC-Web ${name}`, connectEs(protos, createGrpcWebTransport(options))]);
-      if (httpVersion === "2") {
-        clients.push([`connect-node gRPC ${name}`, connectEs(protos, createGrpcTransport(options))]);
-      }
+      connectNode(`Connect ${codec}, HTTP/${httpVersion}`, createConnectTransport(options), "connect-timeout-ms");
+      connectNode(`gRPC-Web ${codec}, HTTP/${httpVersion}`, createGrpcWebTransport(options), "grpc-timeout");
     }
+    connectNode(`gRPC ${codec}`, createGrpcTransport({ baseUrl, useBinaryFormat }), "grpc-timeout");
   }
-  clients.push(["grpc-js", grpcJs(new URL(baseUrl).host, channelCredentials)]);
-  clients.push(["grpc-web binary", grpcWebRuntime(protos, baseUrl, "binary")]);
-  clients.push(["grpc-web text", grpcWebRuntime(protos, baseUrl, "text")]);
-  clients.push(["fetch REST", rest(protos, baseUrl)]);
   return clients;
 }
 
@@ -68,11 +70,15 @@ function grpcJs(address, channelCredentials) {
 
 const clients = [
   ...clientsOf(`http://${cleartext}`, credentials.createInsecure()),
-  ...clientsOf(`https://${tls}`, credentials.createSsl(certificate)).map(([name, call]) => [`TLS ${name}`, call]),
+  ...clientsOf(`https://${tls}`, credentials.createSsl(certificate)).map(([name, ...client]) => [`${name}, TLS`, ...client]),
 ];
 let failed = 0;
-for (const [index, [name, call]] of clients.entries()) {
-  const complaints = await play(protos, steps, `org-${index}`, call);
+for (const [index, [name, call, deadlineHeader]] of clients.entries()) {
+  const organization = `org-${index}`;
+  const complaints = await play(protos, steps, organization, call);
+  if (deadlineHeader !== undefined) {
+    complaints.push(...(await playExpired(protos, organization, call, deadlineHeader)));
+  }
   complaints.forEach((complaint) => console.log(`${name}: ${complaint}`));
   failed += complaints.length;
 }
