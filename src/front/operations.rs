@@ -8,7 +8,7 @@ use axum::{
     routing::any,
 };
 use bytes::Bytes;
-use domain::{Code, Error, Language};
+use domain::{Error, Language};
 use http::{HeaderValue, Method, Response, StatusCode, header};
 
 use super::{
@@ -59,16 +59,13 @@ fn document(method: &Method, openapi: &'static [u8]) -> Response<Body> {
     if method == Method::GET || method == Method::HEAD {
         text(StatusCode::OK, "application/json", Bytes::from_static(openapi))
     } else {
-        let mut response =
-            status::plain(StatusCode::METHOD_NOT_ALLOWED, Code::Unimplemented, "Method Not Allowed");
-        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-        response
+        status::method_not_allowed([&Method::GET, &Method::HEAD])
     }
 }
 
 fn healthz(health: &Health, method: &Method, query: &str) -> Response<Body> {
     if method != Method::GET {
-        return status::plain(StatusCode::METHOD_NOT_ALLOWED, Code::Unimplemented, "Method Not Allowed");
+        return status::method_not_allowed([&Method::GET]);
     }
     let refuse =
         |error: Error| status::draw(&error.to_status(Language::En), Encoding::Rest, &Record::default());

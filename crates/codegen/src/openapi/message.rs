@@ -106,7 +106,7 @@ impl Definitions {
             }
             Kind::Bytes => {
                 let (min, max) = lengths(rules, "bytes");
-                limit(json!({"type": "string", "format": "byte"}), min.map(base64_len), max.map(base64_len))
+                limit(json!({"type": "string", "format": "byte"}), min.map(unpadded_len), max.map(padded_len))
             }
             Kind::Enum(descriptor) => self.enumeration(descriptor),
             Kind::Message(message) => match message.full_name() {
@@ -145,8 +145,13 @@ fn lengths(rules: Option<DynamicMessage>, kind: &str) -> (Option<u64>, Option<u6
     (limit("min_len"), limit("max_len"))
 }
 
-/// How long so many bytes are in padded base64.
-fn base64_len(bytes: u64) -> u64 {
+/// How long so many bytes are in base64 without padding: the shortest that is read.
+fn unpadded_len(bytes: u64) -> u64 {
+    (bytes * 4).div_ceil(3)
+}
+
+/// How long they are with padding.
+fn padded_len(bytes: u64) -> u64 {
     bytes.div_ceil(3) * 4
 }
 
