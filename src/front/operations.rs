@@ -1,4 +1,4 @@
-//! URLs for those who operate the server (contract 10).
+//! URLs for those who operate the server (contract 10), and the document for those who call it.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use axum::{
     routing::any,
 };
 use bytes::Bytes;
-use domain::{Error, Language};
+use domain::{Code, Error, Language};
 use http::{HeaderValue, Method, Response, StatusCode, header};
 
 use super::{
@@ -57,15 +57,17 @@ fn debug_metrics(metrics: &Metrics) -> Response<Body> {
 
 fn document(method: &Method, openapi: &'static [u8]) -> Response<Body> {
     if method == Method::GET || method == Method::HEAD {
-        text(StatusCode::OK, "application/json", Bytes::from_static(openapi))
-    } else {
-        status::method_not_allowed([&Method::GET, &Method::HEAD])
+        return text(StatusCode::OK, "application/json", Bytes::from_static(openapi));
     }
+    let mut refusal =
+        status::plain(StatusCode::METHOD_NOT_ALLOWED, Code::Unimplemented, "Method Not Allowed");
+    refusal.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    refusal
 }
 
 fn healthz(health: &Health, method: &Method, query: &str) -> Response<Body> {
     if method != Method::GET {
-        return status::method_not_allowed([&Method::GET]);
+        return status::plain(StatusCode::METHOD_NOT_ALLOWED, Code::Unimplemented, "Method Not Allowed");
     }
     let refuse =
         |error: Error| status::draw(&error.to_status(Language::En), Encoding::Rest, &Record::default());

@@ -9,7 +9,7 @@ use axum::{
 };
 use bytes::Bytes;
 use domain::{Code, Error};
-use http::{HeaderValue, Method, Response, header};
+use http::{HeaderValue, Method, Response, StatusCode, header};
 
 use super::{
     body::Body,
@@ -129,7 +129,7 @@ async fn answer(resource: &Resource, mut fields: Fields, gate: &Gate, request: R
     };
     let route = resource.route(&method).or_else(|| if form { resource.route(&Method::GET) } else { None });
     let Some(route) = route else {
-        return status::method_not_allowed(resource.0.iter().map(|(method, _)| method));
+        return status::plain(StatusCode::METHOD_NOT_ALLOWED, Code::Unimplemented, "Method Not Allowed");
     };
     fields.extend(route.literals.iter().cloned());
     match Encoding::of(request.headers(), false) {

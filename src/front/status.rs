@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use domain::{Code, Detail, Status};
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderValue, Response, StatusCode, header};
 use prost::Message;
 use protojson::TYPE_URL_PREFIX;
 use serde::Serialize;
@@ -54,16 +54,6 @@ pub fn plain(http_status: StatusCode, code: Code, message: &str) -> Response<Bod
         message: &'a str,
     }
     json(http_status, &Plain { code: code.number(), message })
-}
-
-/// The answer to an HTTP method for which there is nothing at a path; `allowed` are those for which there is.
-pub fn method_not_allowed<'a>(allowed: impl IntoIterator<Item = &'a Method>) -> Response<Body> {
-    let allowed: Vec<_> = allowed.into_iter().map(Method::as_str).collect();
-    let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, Code::Unimplemented, "Method Not Allowed");
-    if let Ok(allowed) = HeaderValue::from_str(&allowed.join(", ")) {
-        response.headers_mut().insert(header::ALLOW, allowed);
-    }
-    response
 }
 
 fn rest(status: &Status) -> Response<Body> {
