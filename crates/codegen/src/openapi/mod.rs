@@ -38,7 +38,7 @@ const FAILURES: [(u16, &str, &str); 9] = [
 const DESCRIPTION: &str = "Messages are proto3 JSON. What is written here is how the server writes them; it also reads the \
      names of fields as the proto has them, numbers in place of enum names and of numbers in strings (and the other way \
      round), base64 without padding or in the URL-safe alphabet, `null` for what is absent, and ignores fields that it does \
-     not know. Fields that have their default value are not written.\n\n\
+     not know, unless it is set to refuse them. Fields that have their default value are not written.\n\n\
      Every call is there at the path of its RPC too (`x-rpc`), for gRPC, gRPC-Web and Connect; of those that take a body, \
      the URLs here speak gRPC and gRPC-Web as well, by content type. A request may have a deadline, in the header \
      `Grpc-Timeout`.";
