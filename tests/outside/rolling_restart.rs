@@ -1,0 +1,192 @@
+//! One server after the other on a socket that outlives them, under load: nobody notices.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use http::{Request, Version};
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+use crate::{
+    client::{Answer, Client},
+    dialect::{Call, Dialect, Encoding, LIST, SET, dialects},
+    server::{Server, directory, metagate, pass_on},
+    tls::file,
+};
+
+/// Bytes of the values that are set, in turn: some replies and requests are on their way for longer.
+const VALUE_BYTES: [usize; 4] = [10, 100_000, 1_000, 400_000];
+
+/// A client that heeds `Connection: close` and GOAWAY, and repeats nothing that it has sent.
+struct Load {
+    dialect: Dialect,
+    address: SocketAddr,
+    tls: bool,
+    /// Whether each request has a connection of its own.
+    is_hasty: bool,
+    client: Option<Client>,
+    connections: usize,
+    requests: usize,
+}
+
+impl Load {
+    async fn send(&mut self, request: Request<Bytes>) -> Result<Answer, String> {
+        let Self { dialect, address, tls, .. } = *self;
+        loop {
+            let client = match &mut self.client {
+                Some(client) => client,
+                none => {
+                    self.connections += 1;
+                    let client = match tls {
+                        true => Client::try_connect_tls(address, dialect.version).await,
+                        false => Client::try_connect(address, dialect.version).await,
+                    };
+                    none.insert(client.map_err(|error| format!("connect: {error}"))?)
+                }
+            };
+            match client.try_send(request.clone()).await {
+                Ok(answer) => {
+                    if self.is_hasty || answer.header("connection") == "close" {
+                        self.client = None;
+                    }
+                    self.requests += 1;
+                    return Ok(answer);
+                }
+                // It was known to end before the request was sent.
+                Err(error) if error.is_canceled() || error.is_closed() => self.client = None,
+                Err(error) => return Err(format!("{error:?}")),
+            }
+        }
+    }
+
+    async fn run(mut self, done: Arc<AtomicBool>) -> (usize, usize) {
+        let Self { dialect, tls, is_hasty, .. } = self;
+        let organization = format!("org-{}", if is_hasty { 0 } else { 1 });
+        let headers = [("authorization", "Bearer owner"), ("x-zitadel-orgid", &*organization)];
+        let mut bytes = VALUE_BYTES.iter().cycle();
+        while !done.load(Ordering::SeqCst) {
+            let value = "YWFh".repeat(bytes.next().unwrap() / 3);
+            let set = Call { rpc: SET, headers: &headers, message: json!({"key": "k", "value": value}) };
+            let list = Call { rpc: LIST, headers: &headers, message: json!({}) };
+            for call in [set, list].iter().filter(|call| dialect.speaks(call.rpc)) {
+                let answer = self.send(dialect.request(call)).await;
+                let answer = answer.unwrap_or_else(|error| {
+                    panic!("{dialect:?} tls: {tls} hasty: {is_hasty} {}: {error}", self.requests)
+                });
+                dialect.read(call.rpc, &answer).unwrap_or_else(|failure| panic!("{dialect:?} {failure:?}"));
+            }
+        }
+        (self.requests, self.connections)
+    }
+}
+
+/// Servers on one socket, one after the other.
+struct Succession {
+    socket: TcpListener,
+    arguments: Vec<String>,
+    folder: TempDir,
+}
+
+impl Succession {
+    fn new(tls: bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("directory.toml"), directory()).unwrap();
+        let mut arguments: Vec<_> = ["serve", "--listen", "systemd:", "--storage", "memory:"].into();
+        arguments.extend(["--log-level", "error", "--directory", "directory.toml"]);
+        let (certificate, key) = (file("certificate.pem"), file("key.pem"));
+        if tls {
+            arguments.extend(["--tls-certificate", &certificate, "--tls-key", &key]);
+        }
+        let arguments = arguments.into_iter().map(str::to_owned).collect();
+        Self { socket: TcpListener::bind("127.0.0.1:0").unwrap(), arguments, folder }
+    }
+
+    fn next(&self) -> Server {
+        let mut command = metagate();
+        command.args(&self.arguments);
+        let mut command = pass_on(&command, self.socket.try_clone().unwrap(), None);
+        command.current_dir(self.folder.path());
+        Server::run(command)
+    }
+}
+
+async fn nobody_notices(tls: bool) {
+    const ROUNDS: usize = 10;
+    let succession = Succession::new(tls);
+    let mut server = succession.next();
+    let address = server.address;
+    let done = Arc::new(AtomicBool::new(false));
+    let mut clients: Vec<(Dialect, bool, JoinHandle<(usize, usize)>)> = Vec::new();
+    for dialect in dialects() {
+        let is_hasty_too = [Encoding::Rest, Encoding::Grpc, Encoding::ConnectProto].contains(&dialect.encoding);
+        for is_hasty in [false, true].into_iter().filter(|is_hasty| !is_hasty || is_hasty_too) {
+            let load = Load { dialect, address, tls, is_hasty, client: None, connections: 0, requests: 0 };
+            clients.push((dialect, is_hasty, tokio::spawn(load.run(done.clone()))));
+        }
+    }
+    for round in 0..ROUNDS {
+        // Side by side; or with nobody there for a while, and the socket's queue to wait in.
+        let next = round % 2 == 0;
+        let next = next.then(|| succession.next());
+        server.signal("TERM");
+        let ended = tokio::task::block_in_place(|| server.wait());
+        assert_eq!(ended.code(), Some(0));
+        server = next.unwrap_or_else(|| succession.next());
+    }
+    done.store(true, Ordering::SeqCst);
+    let (mut all, mut kept) = (0, 0);
+    for (dialect, is_hasty, client) in clients {
+        let (requests, connections) = client.await.unwrap();
+        assert!(requests > 0, "{dialect:?}");
+        all += requests;
+        if !is_hasty {
+            kept = kept.max(connections);
+        }
+    }
+    eprintln!("tls: {tls}; {all} requests; up to {kept} connections of who keeps them");
+    assert!(kept >= ROUNDS / 2, "{kept}: else there was no load to speak of");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nobody_notices_that_servers_follow_each_other() {
+    nobody_notices(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nobody_notices_that_servers_follow_each_other_inside_tls() {
+    nobody_notices(true).await;
+}
+
+/// What `/debug/ready` says, on a connection of its own.
+async fn ready(address: SocketAddr) -> u16 {
+    let mut client = Client::connect(address, Version::HTTP_11).await;
+    client.send(Request::get("/debug/ready").body("").unwrap()).await.status.as_u16()
+}
+
+#[tokio::test]
+async fn who_is_about_to_end_says_so_before_it_takes_no_more() {
+    let start = |delay| Server::start_with(&["--storage", "memory:", "--drain-delay-seconds", delay]);
+    // Longer than the test takes: what is seen here is seen before the delay is over.
+    let mut server = start("600");
+    let mut kept = Client::connect(server.address, Version::HTTP_11).await;
+    assert_eq!(ready(server.address).await, 200);
+    server.signal("TERM");
+    while ready(server.address).await == 200 {}
+    assert_eq!(ready(server.address).await, 412);
+    let answer = kept.send(Request::get("/debug/healthz").body("").unwrap()).await;
+    assert_eq!((answer.status.as_u16(), answer.header("connection")), (200, ""));
+    server.signal("TERM");
+    assert_eq!(server.wait().code(), Some(0));
+
+    let mut server = start("1");
+    server.signal("TERM");
+    // It ends by itself.
+    assert_eq!(server.wait().code(), Some(0));
+}
