@@ -111,11 +111,13 @@ impl Traffic {
         }
     }
 
-    /// Waits until there was no request for so long.
+    /// Waits until there was no request for so long from now on.
     pub async fn quiet(&self, wait: Duration) {
+        self.moves();
         loop {
             let since = Duration::from_millis(self.now().saturating_sub(self.moved.load(Ordering::Relaxed)));
-            let is_busy = self.requests.load(Ordering::Relaxed) > 0;
+            let is_busy = self.requests.load(Ordering::Relaxed) > 0
+                || self.head.load(Ordering::Relaxed) != NO_HEAD;
             let left = if is_busy { wait } else { wait.saturating_sub(since) };
             if left.is_zero() {
                 return;
