@@ -1,6 +1,7 @@
 //! One server after the other on a socket that outlives them, under load: nobody notices.
 
 use std::{
+    error::Error,
     net::{SocketAddr, TcpListener},
     sync::{
         Arc,
@@ -61,6 +62,8 @@ impl Load {
                 }
                 // It was known to end before the request was sent.
                 Err(error) if error.is_canceled() || error.is_closed() => self.client = None,
+                // Sent before it was known, and for certain not processed (RFC 9113, section 6.8).
+                Err(error) if is_beyond_the_last(&error) => self.client = None,
                 Err(error) => return Err(format!("{error:?}")),
             }
         }
@@ -85,6 +88,14 @@ impl Load {
         }
         (self.requests, self.connections)
     }
+}
+
+/// Whether the server has named a last stream, which comes before that of the request.
+fn is_beyond_the_last(error: &hyper::Error) -> bool {
+    let error = error.source().and_then(|error| error.downcast_ref::<h2::Error>());
+    error.is_some_and(|error| {
+        error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR)
+    })
 }
 
 /// Servers on one socket, one after the other.

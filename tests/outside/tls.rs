@@ -115,7 +115,7 @@ async fn where_clients_need_certificates_only_theirs_are_heard() {
         for (own, is_heard) in [
             (None, false),
             (Some(("certificate.pem", "key.pem")), false),
-            // From the right root, for another purpose.
+            // From the right root; what for is left open.
             (Some(("renewed.pem", "renewed-key.pem")), true),
             (Some(("client.pem", "client-key.pem")), true),
         ] {
@@ -155,9 +155,7 @@ async fn files_that_change_are_taken_when_they_go_together() {
     let mut command = metagate();
     command.args(["serve", "--listen", "127.0.0.1:0", "--storage", "memory:"]);
     command.args(["--tls-certificate", "certificate.pem", "--tls-key", "key.pem"]);
-    let paths = |name: &str| path(name);
-    let (link, next) = (paths("data"), paths("next"));
-    let (certificate, key) = (paths("1/certificate.pem"), paths("1/key.pem"));
+    let [link, next, certificate, key] = ["data", "next", "1/certificate.pem", "1/key.pem"].map(path);
     let mut server = Reloading::run(folder, command);
     let address = server.server.address;
     let [old_shown, new_shown] = [old.0, new.0].map(|name| certificates(name).remove(0));
@@ -166,13 +164,13 @@ async fn files_that_change_are_taken_when_they_go_together() {
 
     symlink("2", &next).unwrap();
     fs::rename(&next, &link).unwrap();
-    server.line("INFO metagate::serve: the certificates of TLS have changed").await;
+    server.line("the certificates of TLS have changed").await;
     assert_eq!(shown(address).await, new_shown);
 
     // Back, and then in place, one after the other: meanwhile they do not go together.
     symlink("1", &next).unwrap();
     fs::rename(&next, &link).unwrap();
-    server.line("INFO metagate::serve: the certificates of TLS have changed").await;
+    server.line("the certificates of TLS have changed").await;
     assert_eq!(shown(address).await, old_shown);
     for (first, first_file, second, second_file) in
         [(&certificate, new.0, &key, new.1), (&key, old.1, &certificate, old.0)]
