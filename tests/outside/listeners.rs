@@ -144,7 +144,10 @@ async fn a_socket_is_for_owner_and_group_and_there_as_long_as_it_is_listened_at(
     assert!(there_is.file_type().is_socket());
     assert_eq!(there_is.permissions().mode() & 0o777, 0o660);
     let said = error(&mut beside(&path));
-    assert!(said.contains(&format!("cannot listen on unix:{}: Address already in use", path.display())), "{said}");
+    assert!(
+        said.contains(&format!("cannot listen on unix:{}: Address already in use", path.display())),
+        "{said}"
+    );
     assert!(is_alive(async |version| connect_unix(&path, version).await).await);
     // What is left by a crash is in nobody's way.
     server.kill();
@@ -215,7 +218,8 @@ async fn sockets_that_are_passed_on_are_served_and_left() {
     let (_folder, path) = folder();
     let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
     let unix = UnixListener::bind(&path).unwrap();
-    let command = pass_on(&serve("systemd:"), tcp.try_clone().unwrap(), Some(unix.try_clone().unwrap().into()));
+    let command =
+        pass_on(&serve("systemd:"), tcp.try_clone().unwrap(), Some(unix.try_clone().unwrap().into()));
     let mut server = Server::run(command);
     let told = places(&server);
     let address = tcp.local_addr().unwrap();

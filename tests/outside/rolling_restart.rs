@@ -3,6 +3,7 @@
 use std::{
     error::Error,
     net::{SocketAddr, TcpListener},
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,7 +14,11 @@ use bytes::Bytes;
 use http::{Request, Version};
 use serde_json::json;
 use tempfile::TempDir;
-use tokio::task::JoinHandle;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinHandle,
+};
 
 use crate::{
     client::{Answer, Client},
@@ -23,7 +28,7 @@ use crate::{
 };
 
 /// Bytes of the values that are set, in turn: some replies and requests are on their way for longer.
-const VALUE_BYTES: [usize; 4] = [10, 100_000, 1_000, 400_000];
+const VALUE_BYTES: [usize; 5] = [10, 10, 1_000, 10, 100_000];
 
 /// A client that heeds `Connection: close` and GOAWAY, and repeats nothing that it has sent.
 struct Load {
@@ -73,18 +78,21 @@ impl Load {
         let Self { dialect, tls, is_hasty, .. } = self;
         let organization = format!("org-{}", if is_hasty { 0 } else { 1 });
         let headers = [("authorization", "Bearer owner"), ("x-zitadel-orgid", &*organization)];
-        let mut bytes = VALUE_BYTES.iter().cycle();
-        while !done.load(Ordering::SeqCst) {
-            let value = "YWFh".repeat(bytes.next().unwrap() / 3);
-            let set = Call { rpc: SET, headers: &headers, message: json!({"key": "k", "value": value}) };
-            let list = Call { rpc: LIST, headers: &headers, message: json!({}) };
-            for call in [set, list].iter().filter(|call| dialect.speaks(call.rpc)) {
-                let answer = self.send(dialect.request(call)).await;
-                let answer = answer.unwrap_or_else(|error| {
-                    panic!("{dialect:?} tls: {tls} hasty: {is_hasty} {}: {error}", self.requests)
-                });
-                dialect.read(call.rpc, &answer).unwrap_or_else(|failure| panic!("{dialect:?} {failure:?}"));
+        let request = |rpc, message| (rpc, dialect.request(&Call { rpc, headers: &headers, message }));
+        let sets = VALUE_BYTES.map(|bytes| json!({"key": "k", "value": "YWFh".repeat(bytes / 3)}));
+        let mut requests: Vec<_> = sets.map(|set| request(SET, set)).into();
+        if dialect.speaks(LIST) {
+            requests.push(request(LIST, json!({})));
+        }
+        for (rpc, request) in requests.iter().cycle() {
+            if done.load(Ordering::SeqCst) {
+                break;
             }
+            let answer = self.send(request.clone()).await;
+            let answer = answer.unwrap_or_else(|error| {
+                panic!("{dialect:?} tls: {tls} hasty: {is_hasty} {}: {error}", self.requests)
+            });
+            dialect.read(rpc, &answer).unwrap_or_else(|failure| panic!("{dialect:?} {failure:?}"));
         }
         (self.requests, self.connections)
     }
@@ -136,7 +144,8 @@ async fn nobody_notices(tls: bool) {
     let done = Arc::new(AtomicBool::new(false));
     let mut clients: Vec<(Dialect, bool, JoinHandle<(usize, usize)>)> = Vec::new();
     for dialect in dialects() {
-        let is_hasty_too = [Encoding::Rest, Encoding::Grpc, Encoding::ConnectProto].contains(&dialect.encoding);
+        let is_hasty_too =
+            [Encoding::Rest, Encoding::Grpc, Encoding::ConnectProto].contains(&dialect.encoding);
         for is_hasty in [false, true].into_iter().filter(|is_hasty| !is_hasty || is_hasty_too) {
             let load = Load { dialect, address, tls, is_hasty, client: None, connections: 0, requests: 0 };
             clients.push((dialect, is_hasty, tokio::spawn(load.run(done.clone()))));
@@ -173,6 +182,72 @@ async fn nobody_notices_that_servers_follow_each_other() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nobody_notices_that_servers_follow_each_other_inside_tls() {
     nobody_notices(true).await;
+}
+
+/// Waits until the server lets nobody in any more.
+async fn closed(address: SocketAddr) {
+    while TcpStream::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// A connection on which nothing was said, in TLS, if it is to be.
+async fn silent(address: SocketAddr, tls: bool) -> Pin<Box<dyn Stream>> {
+    match tls {
+        true => Box::pin(crate::tls::connect(address, None, false).await.unwrap()),
+        false => Box::pin(TcpStream::connect(address).await.unwrap()),
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send {}
+impl<S: AsyncRead + AsyncWrite + Send> Stream for S {}
+
+/// How many connections there are.
+async fn connections(client: &mut Client) -> usize {
+    let answer = client.send(Request::get("/debug/metrics").body("").unwrap()).await;
+    let line = answer.text().lines().find_map(|line| line.strip_prefix("metagate_connections "));
+    line.unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn who_has_connected_gets_to_send_a_request() {
+    let (certificate, key) = (file("certificate.pem"), file("key.pem"));
+    for tls in [false, true] {
+        let mut server = match tls {
+            false => Server::start(),
+            true => Server::start_with(&[
+                "--storage",
+                "memory:",
+                "--tls-certificate",
+                &certificate,
+                "--tls-key",
+                &key,
+            ]),
+        };
+        let address = server.address;
+        let get = "GET /debug/healthz HTTP/1.1\r\nhost: a\r\n\r\n";
+        let mut used = match tls {
+            true => Client::connect_tls(address, Version::HTTP_11).await,
+            false => Client::connect(address, Version::HTTP_11).await,
+        };
+        let (mut silent, mut begun) = (silent(address, tls).await, silent(address, tls).await);
+        begun.write_all(&get.as_bytes()[..5]).await.unwrap();
+        while connections(&mut used).await < 3 {}
+        server.signal("TERM");
+        closed(address).await;
+        // As soon as that: they are not waited for much longer.
+        silent.write_all(get.as_bytes()).await.unwrap();
+        begun.write_all(&get.as_bytes()[5..]).await.unwrap();
+        let answer = used.send(Request::get("/debug/healthz").body("").unwrap()).await;
+        assert_eq!((answer.text(), answer.header("connection")), ("ok", "close"), "tls: {tls}");
+        for mut stream in [silent, begun] {
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            let is_last = answer.to_ascii_lowercase().contains("\r\nconnection: close\r\n");
+            assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && is_last, "tls: {tls} {answer}");
+        }
+        assert_eq!(server.wait().code(), Some(0));
+    }
 }
 
 /// What `/debug/ready` says, on a connection of its own.

@@ -86,7 +86,11 @@ fn certificates(name: &str) -> Vec<CertificateDer<'static>> {
 }
 
 /// A connection of a client that trusts the tests' servers, and shows a certificate if it has one.
-async fn connect(address: SocketAddr, own: Option<(&str, &str)>, is_old: bool) -> io::Result<TlsStream<TcpStream>> {
+pub async fn connect(
+    address: SocketAddr,
+    own: Option<(&str, &str)>,
+    is_old: bool,
+) -> io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     for root in [certificates("certificate.pem"), certificates("ca.pem")].concat() {
         roots.add(root).unwrap();
@@ -185,7 +189,9 @@ async fn files_that_change_are_taken_when_they_go_together() {
         assert!(between.is_empty(), "warned once: {between:?}");
         assert_ne!(shown(address).await, before);
     }
-    for (spoil, want) in [("", "the private key cannot be read"), ("-----BEGIN", "the private key cannot be read")] {
+    for (spoil, want) in
+        [("", "the private key cannot be read"), ("-----BEGIN", "the private key cannot be read")]
+    {
         fs::write(&key, spoil).unwrap();
         let (line, _) = server.line("changed certificates of TLS").await;
         assert!(line.contains(want), "{line}");
