@@ -14,6 +14,8 @@ pub enum Bare {
     Echo,
     Axum,
     Tonic,
+    /// No bare server at all: another metagate.
+    Beside,
 }
 
 impl Bare {
@@ -23,6 +25,7 @@ impl Bare {
             Self::Echo => "echo",
             Self::Axum => "axum",
             Self::Tonic => "tonic",
+            Self::Beside => "the other",
         }
     }
 }
@@ -30,11 +33,12 @@ impl Bare {
 /// Where the programs are.
 pub struct Binaries {
     folder: PathBuf,
+    beside: Option<PathBuf>,
 }
 
 impl Binaries {
     /// The programs of a profile; built first, unless `skip_build`.
-    pub fn of(profile: &str, skip_build: bool) -> Result<Self, Error> {
+    pub fn of(profile: &str, skip_build: bool, beside: Option<PathBuf>) -> Result<Self, Error> {
         if !skip_build {
             let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
             let built = Command::new(cargo)
@@ -54,7 +58,7 @@ impl Binaries {
                 return Err(format!("there is no {}; build it first", folder.join(name).display()).into());
             }
         }
-        Ok(Self { folder })
+        Ok(Self { folder, beside })
     }
 
     /// metagate as it comes, on a free port, with a directory that is written to `folder`.
@@ -63,6 +67,15 @@ impl Binaries {
         command.arg("serve");
         settings(&mut command, folder, storage)?;
         Ok(command)
+    }
+
+    /// Another metagate, if one was given.
+    pub fn beside(&self, folder: &Path) -> Result<Option<Command>, Error> {
+        let Some(program) = &self.beside else { return Ok(None) };
+        let mut command = Self::without_settings(program);
+        command.arg("serve");
+        settings(&mut command, folder, "memory:")?;
+        Ok(Some(command))
     }
 
     /// The same, with a counter of its sync calls.
@@ -84,9 +97,13 @@ impl Binaries {
         command
     }
 
-    /// A program of ours, without settings from the environment.
     fn program(&self, name: &str) -> Command {
-        let mut command = Command::new(self.folder.join(name));
+        Self::without_settings(&self.folder.join(name))
+    }
+
+    /// A program without settings from the environment.
+    fn without_settings(program: &Path) -> Command {
+        let mut command = Command::new(program);
         for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("METAGATE_")) {
             command.env_remove(name);
         }

@@ -1,4 +1,4 @@
-//! metagate beside bare servers: every encoding, operation and size of values.
+//! metagate beside bare servers, or beside another metagate: every encoding, operation and size of values.
 
 use std::{path::Path, sync::Arc};
 
@@ -89,12 +89,18 @@ async fn of_size(
     fill(&tonic_http1, Encoding::GrpcWeb, value_bytes).await?;
     fill(&tonic_http2, Encoding::Grpc, value_bytes).await?;
 
+    let beside = binaries.beside(folder)?.map(Server::start).transpose()?;
+    if let Some(beside) = &beside {
+        fill(beside, Encoding::Grpc, value_bytes).await?;
+    }
+
     let mut cases = Vec::new();
     for (encoding, bare) in ENCODINGS {
-        let bare_server = match (bare, encoding.protocol()) {
-            (Bare::Tonic, Protocol::Http2) => &tonic_http2,
-            (Bare::Tonic, Protocol::Http1) => &tonic_http1,
-            (Bare::Axum | Bare::Echo, _) => &axum,
+        let (bare, bare_server) = match (&beside, bare, encoding.protocol()) {
+            (Some(beside), ..) => (Bare::Beside, beside),
+            (None, Bare::Tonic, Protocol::Http2) => (bare, &tonic_http2),
+            (None, Bare::Tonic, Protocol::Http1) => (bare, &tonic_http1),
+            (None, ..) => (bare, &axum),
         };
         for operation in Operation::ALL {
             eprintln!("{size}: {} {operation:?}", encoding.name());

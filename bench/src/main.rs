@@ -34,6 +34,9 @@ struct Cli {
     /// Takes the servers as they were built last.
     #[arg(long)]
     skip_build: bool,
+    /// Another metagate, such as the last release, to compare with in place of the bare servers.
+    #[arg(long)]
+    beside: Option<PathBuf>,
     /// Rounds of each of two servers, in turn.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     pairs: u16,
@@ -88,7 +91,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<(), Error> {
-    let binaries = Binaries::of(&cli.profile, cli.skip_build)?;
+    let binaries = Binaries::of(&cli.profile, cli.skip_build, cli.beside)?;
     let extent = if cli.quick {
         Extent { pairs: 2, requests: 200, duration: Duration::from_millis(100), starts: 3 }
     } else {

@@ -10,6 +10,7 @@ mod dialect;
 mod disks;
 mod framing;
 mod front_door;
+mod http1;
 mod keys;
 mod languages;
 mod limits;

@@ -31,6 +31,9 @@ const CALM: Duration = Duration::from_secs(2);
 /// How long a peer stays at least; it comes again until then.
 const STAY: Duration = Duration::from_secs(3);
 
+/// Where calls are slow beside a peer, it comes again, so often in all: others use the machine too.
+const VISITS_MAX: usize = 3;
+
 /// How much slower the slowest of a hundred calls may be beside a peer.
 const SLOWER_MAX: u32 = 5;
 
@@ -54,10 +57,20 @@ async fn main() -> ExitCode {
     println!("| peer | limit | struck | peak memory, MB (before) | calls beside it | p99, ms (before) |");
     println!("|---|---|---|---|---|---|");
     let mut complaints = Vec::new();
-    for peer in
-        peer::ALL.iter().filter(|peer| arguments.is_empty() || arguments.iter().any(|name| name == peer.name))
-    {
-        receive(peer, &mut complaints).await;
+    for peer in peer::ALL {
+        if arguments.is_empty() || arguments.iter().any(|name| name == peer.name) {
+            let mut visit = receive(peer).await;
+            for _ in 1..VISITS_MAX {
+                if !(visit.complaints.is_empty() && visit.is_slow) {
+                    break;
+                }
+                visit = receive(peer).await;
+            }
+            if visit.is_slow {
+                visit.complaints.push("calls beside it became slow".to_owned());
+            }
+            complaints.extend(visit.complaints.iter().map(|complaint| format!("{}: {complaint}", peer.name)));
+        }
     }
     for complaint in &complaints {
         println!("FAILED: {complaint}");
@@ -65,8 +78,15 @@ async fn main() -> ExitCode {
     if complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// How a peer's visit went.
+struct Visit {
+    complaints: Vec<String>,
+    /// Whether calls beside it were slow. That may also be somebody else's doing.
+    is_slow: bool,
+}
+
 /// Has a peer come to a server of its own, and prints its row.
-async fn receive(peer: &Peer, complaints: &mut Vec<String>) {
+async fn receive(peer: &Peer) -> Visit {
     let server = Server::start_with(&[&["--storage", "memory:"], peer.settings].concat());
     let mut probe = Probe::start(server.address).await;
     tokio::time::sleep(CALM).await;
@@ -95,24 +115,19 @@ async fn receive(peer: &Peer, complaints: &mut Vec<String>) {
         during.p99.as_secs_f64() * 1e3,
         before.p99.as_secs_f64() * 1e3,
     );
+    let mut complaints = Vec::new();
     let mut check = |holds: bool, what: String| {
         if !holds {
-            complaints.push(format!("{}: {what}", peer.name));
+            complaints.push(what);
         }
     };
     check(status.success(), format!("the peer was not answered as it should be: {status}"));
     check(peer.limit.is_empty() || struck > 0.0, format!("{} did not strike", peer.limit));
     check(during.failures.is_empty(), format!("calls beside it failed: {:?}", during.failures));
     check(during.calls > 0, "no call was made beside it".to_owned());
-    let slow = FAST.max(before.p99 * SLOWER_MAX);
-    check(
-        during.p99 <= slow,
-        format!("calls beside it became slow: {:?}, {:?} before", during.p99, before.p99),
-    );
-    check(
-        memory_peak - memory_before <= peer.memory_max,
-        format!("it cost {:.0} MB", memory_peak - memory_before),
-    );
+    let cost = memory_peak - memory_before;
+    check(cost <= peer.memory_max, format!("it cost {cost:.0} MB"));
+    Visit { complaints, is_slow: during.p99 > FAST.max(before.p99 * SLOWER_MAX) }
 }
 
 /// A figure of the server's process, in MB.
