@@ -1,9 +1,10 @@
 //! Where connections come from: TCP ports, and sockets in the file system.
 
 use std::{
-    fmt, io,
+    fmt, fs, io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    os::unix::net::SocketAddr as UnixAddr,
+    os::unix::{fs::MetadataExt, net::SocketAddr as UnixAddr},
+    path::{Path, PathBuf},
     pin::Pin,
     task::{Context, Poll},
 };
@@ -18,8 +19,16 @@ use tokio::{
 pub enum Listener {
     /// A TCP port.
     Tcp(TcpListener),
-    /// A socket in the file system.
-    Unix(UnixListener),
+    /// A socket in the file system, and what is to be removed in the end.
+    Unix(UnixListener, Option<SocketFile>),
+}
+
+/// A socket that was made in the file system. Dropped, it is removed, if it is still the same.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    /// Device and inode.
+    id: (u64, u64),
 }
 
 /// A connection that was taken.
@@ -60,10 +69,17 @@ impl Listener {
                 let (stream, peer) = listener.accept().await?;
                 Ok((Socket::Tcp(stream), peer.ip()))
             }
-            Self::Unix(listener) => {
+            Self::Unix(listener, _) => {
                 let (stream, _) = listener.accept().await?;
                 Ok((Socket::Unix(stream), Ipv4Addr::LOCALHOST.into()))
             }
+        }
+    }
+
+    /// Nobody shall find it any more in the file system.
+    pub fn hide(&mut self) {
+        if let Self::Unix(_, file) = self {
+            *file = None;
         }
     }
 
@@ -74,9 +90,34 @@ impl Listener {
     pub fn place(&self) -> io::Result<Place> {
         match self {
             Self::Tcp(listener) => listener.local_addr().map(Place::Tcp),
-            Self::Unix(listener) => listener.local_addr().map(|address| Place::Unix(address.into())),
+            Self::Unix(listener, _) => listener.local_addr().map(|address| Place::Unix(address.into())),
         }
     }
+}
+
+impl SocketFile {
+    /// The one at `path`.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn at(path: &Path) -> io::Result<Self> {
+        Ok(Self { path: path.to_owned(), id: id(path)? })
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // Another server may have put its own there.
+        if id(&self.path).is_ok_and(|id| id == self.id)
+            && let Err(error) = fs::remove_file(&self.path)
+        {
+            tracing::warn!(path = %self.path.display(), %error, "cannot remove a socket");
+        }
+    }
+}
+
+fn id(path: &Path) -> io::Result<(u64, u64)> {
+    fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
 }
 
 impl fmt::Display for Place {

@@ -42,7 +42,7 @@ pub use head::Head;
 pub use health::Health;
 pub use http::{CONNECTION_WINDOW_BYTES, Door, Phase, STREAM_WINDOW_BYTES};
 pub use limits::Limits;
-pub use listener::{Listener, Peer, Place};
+pub use listener::{Listener, Peer, Place, SocketFile};
 pub use metadata::Metadata;
 pub use receive::Room;
 pub use record::Record;

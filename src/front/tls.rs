@@ -1,18 +1,18 @@
 //! TLS: who the server says it is, and who may connect. What is spoken inside is the same as without.
 
-use std::{io, sync::Arc};
+use std::{error::Error, io, sync::Arc};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
         RootCertStore, ServerConfig,
-        crypto::ring,
+        crypto::{CryptoProvider, ring},
         pki_types::{
             CertificateDer, PrivateKeyDer,
             pem::{self, PemObject},
         },
-        server::{VerifierBuilderError, WebPkiClientVerifier},
+        server::{WebPkiClientVerifier, danger::ClientCertVerifier},
     },
     server::TlsStream,
 };
@@ -38,7 +38,7 @@ pub enum TlsError {
     Key(pem::Error),
     /// What clients are checked against cannot be used.
     #[error("the certificates of clients cannot be checked: {0}")]
-    Clients(#[from] VerifierBuilderError),
+    Clients(Box<dyn Error + Send + Sync>),
     /// Certificate and key do not go together, or are of a kind that is not supported.
     #[error("certificate and key cannot be used: {0}")]
     Unusable(#[from] tokio_rustls::rustls::Error),
@@ -57,12 +57,7 @@ impl Tls {
         let config = match clients {
             None => config.with_no_client_auth(),
             Some(clients) => {
-                let mut roots = RootCertStore::empty();
-                for root in certificates(clients)? {
-                    roots.add(root)?;
-                }
-                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-                config.with_client_cert_verifier(verifier.build()?)
+                config.with_client_cert_verifier(verifier(clients, provider).map_err(TlsError::Clients)?)
             }
         };
         let key = PrivateKeyDer::from_pem_slice(key).map_err(TlsError::Key)?;
@@ -83,6 +78,18 @@ impl Tls {
 /// Whether the handshake has agreed on HTTP/2.
 pub fn agreed_on_http2<S>(stream: &TlsStream<S>) -> bool {
     stream.get_ref().1.alpn_protocol() == Some(ALPN[0])
+}
+
+/// Checks that certificates of clients lead to one of `roots`.
+fn verifier(
+    roots: &[u8],
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, Box<dyn Error + Send + Sync>> {
+    let mut store = RootCertStore::empty();
+    for root in certificates(roots)? {
+        store.add(root)?;
+    }
+    Ok(WebPkiClientVerifier::builder_with_provider(Arc::new(store), provider).build()?)
 }
 
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
@@ -163,7 +170,12 @@ mod tests {
         for (certificate, key, clients, want) in [
             (KEY, KEY, None, "there is no certificate in it"),
             (CERTIFICATE, CERTIFICATE, None, "the private key cannot be read"),
-            (CERTIFICATE, KEY, Some(&b""[..]), "there is no certificate in it"),
+            (
+                CERTIFICATE,
+                KEY,
+                Some(&b""[..]),
+                "the certificates of clients cannot be checked: there is no certificate in it",
+            ),
         ] {
             let error = Tls::new(certificate, key, clients).err().unwrap().to_string();
             assert!(error.starts_with(want), "{error}");

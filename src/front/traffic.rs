@@ -111,11 +111,13 @@ impl Traffic {
         }
     }
 
-    /// Waits until there was no request for so long.
+    /// Waits until there was no request for so long from now on.
     pub async fn quiet(&self, wait: Duration) {
+        self.moves();
         loop {
             let since = Duration::from_millis(self.now().saturating_sub(self.moved.load(Ordering::Relaxed)));
-            let is_busy = self.requests.load(Ordering::Relaxed) > 0;
+            let is_busy =
+                self.requests.load(Ordering::Relaxed) > 0 || self.head.load(Ordering::Relaxed) != NO_HEAD;
             let left = if is_busy { wait } else { wait.saturating_sub(since) };
             if left.is_zero() {
                 return;
@@ -334,6 +336,23 @@ mod tests {
         assert_eq!(overdue(&traffic).await, (Limits::REPLY_WAIT, 3));
         drop(reply);
         assert_eq!(overdue(&traffic).await, (Limits::IDLE, 9));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_quiet_when_nothing_has_come_for_a_while_from_now_on() {
+        let traffic = Traffic::new();
+        tokio::time::advance(60 * SECOND).await;
+        let quiet = async |traffic: &Traffic| {
+            let start = Instant::now();
+            tokio::time::timeout(600 * SECOND, traffic.quiet(2 * SECOND)).await.map(|()| start.elapsed())
+        };
+        assert_eq!(quiet(&traffic).await.unwrap(), 2 * SECOND, "it was quiet before");
+        let request = traffic.request();
+        quiet(&traffic).await.unwrap_err();
+        drop(request);
+        assert_eq!(quiet(&traffic).await.unwrap(), 2 * SECOND);
+        traffic.head_comes();
+        quiet(&traffic).await.unwrap_err();
     }
 
     #[tokio::test(start_paused = true)]

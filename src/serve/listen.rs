@@ -1,64 +1,48 @@
 //! Places to listen at, opened.
 
 use std::{
-    fs,
+    fs::{self, Permissions},
     io::{self, ErrorKind},
     net::SocketAddr,
     os::unix::{
-        fs::FileTypeExt,
-        net::{UnixListener as StdUnixListener, UnixStream},
+        fs::{FileTypeExt, PermissionsExt},
+        net::UnixStream,
     },
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use listenfd::ListenFd;
-use socket2::{Domain, Protocol, Socket, Type};
+use nix::errno::Errno;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
 
 use super::ServeError;
-use crate::{config::Listen, front::Listener};
+use crate::{
+    config::Listen,
+    front::{Listener, SocketFile},
+};
 
 /// How many connections the system keeps that were not accepted yet, as far as it allows.
 const BACKLOG: i32 = 4096;
 
-/// Sockets that take connections. What was made in the file system is removed when they are dropped.
-pub(super) struct Listening {
-    pub listeners: Vec<Listener>,
-    pub files: Files,
-}
-
-/// Sockets in the file system, as long as they are ours.
-#[derive(Default)]
-pub(super) struct Files(Vec<PathBuf>);
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        for path in &self.0 {
-            if let Err(error) = fs::remove_file(path) {
-                tracing::warn!(path = %path.display(), %error, "cannot remove a socket");
-            }
-        }
-    }
-}
+/// Who may connect to a socket in the file system: its owner, and its group.
+const MODE: u32 = 0o660;
 
 /// Listens at all places.
 ///
 /// # Errors
 /// The first place that cannot be had.
-pub(super) fn listen(places: &[Listen]) -> Result<Listening, ServeError> {
-    let mut listening = Listening { listeners: Vec::new(), files: Files::default() };
+pub(super) fn listen(places: &[Listen]) -> Result<Vec<Listener>, ServeError> {
+    let mut listeners = Vec::new();
     for place in places {
         let failed = |error| ServeError::Listen { place: place.clone(), error };
         match place {
-            Listen::Address(address) => listening.listeners.push(tcp(*address).map_err(failed)?),
-            Listen::Unix(path) => {
-                listening.listeners.push(unix(path).map_err(failed)?);
-                listening.files.0.push(path.clone());
-            }
-            Listen::Inherited => listening.listeners.extend(inherited().map_err(failed)?),
+            Listen::Address(address) => listeners.push(tcp(*address).map_err(failed)?),
+            Listen::Unix(path) => listeners.push(unix(path).map_err(failed)?),
+            Listen::Inherited => listeners.extend(inherited().map_err(failed)?),
         }
     }
-    Ok(listening)
+    Ok(listeners)
 }
 
 fn tcp(address: SocketAddr) -> io::Result<Listener> {
@@ -78,15 +62,20 @@ fn tcp(address: SocketAddr) -> io::Result<Listener> {
 fn unix(path: &Path) -> io::Result<Listener> {
     if fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket()) {
         match UnixStream::connect(path) {
-            Ok(_) => return Err(ErrorKind::AddrInUse.into()),
+            Ok(_) => return Err(Errno::EADDRINUSE.into()),
             // Left by a server that was killed.
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => fs::remove_file(path)?,
             Err(error) => return Err(error),
         }
     }
-    let listener = StdUnixListener::bind(path)?;
-    listener.set_nonblocking(true)?;
-    UnixListener::from_std(listener).map(Listener::Unix)
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    let file = SocketFile::at(path)?;
+    // Before anybody can connect.
+    fs::set_permissions(path, Permissions::from_mode(MODE))?;
+    socket.listen(BACKLOG)?;
+    UnixListener::from_std(socket.into()).map(|listener| Listener::Unix(listener, Some(file)))
 }
 
 /// The sockets that were passed on (sd_listen_fds(3)).
@@ -103,7 +92,7 @@ fn inherited() -> io::Result<Vec<Listener>> {
             listeners.push(Listener::Tcp(TcpListener::from_std(listener)?));
         } else if let Some(listener) = passed.take_unix_listener(index)? {
             listener.set_nonblocking(true)?;
-            listeners.push(Listener::Unix(UnixListener::from_std(listener)?));
+            listeners.push(Listener::Unix(UnixListener::from_std(listener)?, None));
         }
     }
     Ok(listeners)

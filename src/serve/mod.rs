@@ -1,5 +1,6 @@
 //! `metagate serve`: the stack, from its settings to its end.
 
+mod certificates;
 mod directory;
 mod error;
 mod greeting;
@@ -67,6 +68,7 @@ pub async fn run(flags: Flags) -> Result<(), ServeError> {
     let finished = tokio::select! {
         finished = end => finished,
         never = reloads => never,
+        never = server.follow_certificates() => never,
     };
     if !finished {
         tracing::warn!("stopped with requests still in flight");

@@ -1,6 +1,6 @@
 //! A server: started from its settings, reloaded with others, drained in the end.
 
-use std::{collections::BTreeSet, fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use identity::Directory;
 use storage::{MemoryStore, Store};
@@ -9,9 +9,10 @@ use tokio::sync::{Mutex, watch};
 
 use super::{
     ServeError,
+    certificates::{self, Files},
     directory::{self, DevelopmentAccess},
     greeting::greeting,
-    listen::{Listening, listen},
+    listen::listen,
     organizations,
 };
 use crate::{
@@ -38,8 +39,8 @@ pub struct Server {
     phase: watch::Sender<Phase>,
     /// Turns true when everything in flight was finished.
     finished: watch::Receiver<bool>,
-    /// Reloads come one after the other.
-    reloading: Mutex<()>,
+    /// Reloads come one after the other. What the files of TLS were last seen to hold, or why they could not be read.
+    reloading: Mutex<Result<Option<Files>, String>>,
     development: Option<DevelopmentAccess>,
 }
 
@@ -58,7 +59,8 @@ impl Server {
                 Arc::new(SqliteStore::open_observed(path, observer)?)
             }
         };
-        let tls = watch::Sender::new(tls(&config)?);
+        let files = Files::read(&config)?;
+        let tls = watch::Sender::new(files.as_ref().map(Files::tls).transpose()?);
         let (directory, development) = directory::open(&config)?;
         organizations::apply(organizations::changes(&directory, &*store).await?, &*store).await?;
         warn_of(&directory);
@@ -67,7 +69,7 @@ impl Server {
         let phase = watch::Sender::new(Phase::Serving);
         let fronts = watch::Sender::new(front(&config, &store, &gatekeeper, &metrics, phase.subscribe())?);
 
-        let Listening { listeners, files } = listen(&config.listen)?;
+        let listeners = listen(&config.listen)?;
         let places = listeners.iter().map(Listener::place).collect::<Result<Vec<_>, _>>();
         let places = places.map_err(|error| ServeError::Other(error.into()))?;
         let door = Door { fronts: fronts.subscribe(), tls: tls.subscribe(), phase: phase.subscribe() };
@@ -75,10 +77,9 @@ impl Server {
         let (finish, finished) = watch::channel(false);
         tokio::spawn(async move {
             serving.await;
-            drop(files);
             finish.send_replace(true);
         });
-        let (config, reloading) = (watch::Sender::new(config), Mutex::new(()));
+        let (config, reloading) = (watch::Sender::new(config), Mutex::new(Ok(files)));
         Ok(Self {
             places,
             store,
@@ -114,9 +115,10 @@ impl Server {
     /// Whatever is wrong; settings and directory stay as they were. After [`ServeError::Store`] some of the new
     /// organizations may be in the store.
     pub async fn reload(&self, mut config: Config) -> Result<Vec<&'static str>, ServeError> {
-        let _one = self.reloading.lock().await;
+        let mut seen = self.reloading.lock().await;
         let kept = config.keep_fixed(&self.config.borrow());
-        let tls = tls(&config)?;
+        let files = Files::read(&config)?;
+        let tls = files.as_ref().map(Files::tls).transpose()?;
         let front = front(&config, &self.store, &self.gatekeeper, &self.metrics, self.phase.subscribe())?;
         let directory = match directory::file(&config) {
             None => self.gatekeeper.realm().await.directory,
@@ -139,7 +141,39 @@ impl Server {
         self.fronts.send_replace(front);
         self.tls.send_replace(tls);
         self.config.send_replace(config);
+        *seen = Ok(files);
         Ok(kept)
+    }
+
+    /// Looks at the files of TLS from time to time. When they hold something else that can be used, new connections get
+    /// it; when it cannot be used, that is said once. Never returns.
+    pub async fn follow_certificates<T>(&self) -> T {
+        loop {
+            tokio::time::sleep(certificates::LOOK_EVERY).await;
+            let mut seen = self.reloading.lock().await;
+            let config = self.config.borrow().clone();
+            // A disk that hangs takes its time, which is not that of requests.
+            let read = tokio::task::spawn_blocking(move || Files::read(&config)).await;
+            let now = match read {
+                Ok(files) => files.map_err(|error| error.to_string()),
+                Err(error) => Err(error.to_string()),
+            };
+            if now == *seen {
+                continue;
+            }
+            let tls = match &now {
+                Ok(files) => files.as_ref().map(Files::tls).transpose().map_err(|error| error.to_string()),
+                Err(error) => Err(error.clone()),
+            };
+            match tls {
+                Ok(tls) => {
+                    self.tls.send_replace(tls);
+                    tracing::info!("the certificates of TLS have changed");
+                }
+                Err(error) => tracing::warn!("the changed certificates of TLS are not taken: {error}"),
+            }
+            *seen = now;
+        }
     }
 
     /// Says that it is not ready; after the delay of the settings takes no more connections, and gives what is in flight the
@@ -162,20 +196,6 @@ fn warn_of(directory: &Directory) {
     for warning in directory.warnings() {
         tracing::warn!("{warning}");
     }
-}
-
-/// What TLS needs, if it was asked for.
-fn tls(config: &Config) -> Result<Option<Tls>, ServeError> {
-    let (certificate, key) = match (&config.tls_certificate, &config.tls_key) {
-        (None, None) if config.tls_client_ca.is_none() => return Ok(None),
-        (Some(certificate), Some(key)) => (certificate, key),
-        _ => return Err(ServeError::TlsHalf),
-    };
-    let read =
-        |path: &PathBuf| fs::read(path).map_err(|error| ServeError::TlsFile { path: path.clone(), error });
-    let clients = config.tls_client_ca.as_ref().map(read).transpose()?;
-    let tls = Tls::new(&read(certificate)?, &read(key)?, clients.as_deref());
-    tls.map(Some).map_err(|error| ServeError::Tls { path: certificate.clone(), error })
 }
 
 /// A front door with the limits of `config`.
@@ -217,6 +237,8 @@ fn front(
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use domain::OrganizationId;
     use http::Request;
     use sqlite_vfs::disk::Disk;

@@ -1,6 +1,6 @@
 //! HTTP as a client speaks it: one connection, one request after the other.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, Version};
@@ -56,13 +56,23 @@ impl Answer {
 impl Client {
     /// Connects with HTTP/1.1, or HTTP/2 with prior knowledge.
     pub async fn connect(address: SocketAddr, version: Version) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
-        stream.set_nodelay(true).unwrap();
+        Self::try_connect(address, version).await.unwrap()
+    }
+
+    /// The same, to a server that may not be there.
+    pub async fn try_connect(address: SocketAddr, version: Version) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
         Self::over(stream, address, version).await
     }
 
     /// The same, inside TLS, where both sides agree on the version.
     pub async fn connect_tls(address: SocketAddr, version: Version) -> Self {
+        Self::try_connect_tls(address, version).await.unwrap()
+    }
+
+    /// The same, to a server that may not be there.
+    pub async fn try_connect_tls(address: SocketAddr, version: Version) -> io::Result<Self> {
         let mut roots = RootCertStore::empty();
         for root in CertificateDer::pem_slice_iter(CERTIFICATE) {
             roots.add(root.unwrap()).unwrap();
@@ -74,27 +84,29 @@ impl Client {
             .with_no_client_auth();
         let protocol: &[u8] = if version == Version::HTTP_2 { b"h2" } else { b"http/1.1" };
         config.alpn_protocols = vec![protocol.to_vec()];
-        let stream = TcpStream::connect(address).await.unwrap();
+        let stream = TcpStream::connect(address).await?;
         let name = ServerName::from(address.ip());
-        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
+        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(protocol));
         Self::over(stream, address, version).await
     }
 
-    async fn over(
+    /// The same, on a connection that there is.
+    pub async fn over(
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         address: SocketAddr,
         version: Version,
-    ) -> Self {
-        let io = TokioIo::new(stream);
+    ) -> io::Result<Self> {
+        let stream = TokioIo::new(stream);
         if version == Version::HTTP_2 {
-            let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
+            let (sender, connection) =
+                http2::handshake(TokioExecutor::new(), stream).await.map_err(io::Error::other)?;
             tokio::spawn(connection);
-            Self::Http2(sender, address)
+            Ok(Self::Http2(sender, address))
         } else {
-            let (sender, connection) = http1::handshake(io).await.unwrap();
+            let (sender, connection) = http1::handshake(stream).await.map_err(io::Error::other)?;
             tokio::spawn(connection);
-            Self::Http1(sender, address)
+            Ok(Self::Http1(sender, address))
         }
     }
 

@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Read},
     net::SocketAddr,
+    os::fd::OwnedFd,
     path::Path,
     process::{Child, ChildStderr, Command, ExitStatus, Stdio},
 };
@@ -80,6 +81,28 @@ pub fn metagate_at(program: &Path) -> Command {
         command.env_remove(name);
     }
     command
+}
+
+/// `command`, with sockets passed on to it (sd_listen_fds(3)); the second takes the place of stderr.
+pub fn pass_on(command: &Command, first: impl Into<OwnedFd>, second: Option<OwnedFd>) -> Command {
+    let (moved, count) = match second {
+        None => ("3<&0 </dev/null", 1),
+        Some(_) => ("3<&0 4<&2 </dev/null 2>/dev/null", 2),
+    };
+    // The process must be named that the sockets are for, which is not known before it is there.
+    let script = format!("exec {moved}; export LISTEN_FDS={count} LISTEN_PID=$$; exec \"$0\" \"$@\"");
+    let mut passing = Command::new("sh");
+    passing.arg("-c").arg(script).arg(command.get_program()).args(command.get_args()).stdin(first.into());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => passing.env(name, value),
+            None => passing.env_remove(name),
+        };
+    }
+    if let Some(second) = second {
+        passing.stderr(second);
+    }
+    passing
 }
 
 impl Server {
