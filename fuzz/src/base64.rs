@@ -20,7 +20,7 @@ pub fn base64(input: &[u8]) {
 /// protobuf-go: the alphabet by what is in it, padding by the length; Go's decoder skips line breaks.
 fn oracle(text: &str) -> Option<Vec<u8>> {
     let alphabet = if text.contains(['-', '_']) { URL_SAFE } else { STANDARD };
-    let padding = if text.len() % 4 == 0 {
+    let padding = if text.len().is_multiple_of(4) {
         DecodePaddingMode::RequireCanonical
     } else {
         DecodePaddingMode::RequireNone

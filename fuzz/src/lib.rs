@@ -19,6 +19,9 @@ pub use headers::headers;
 pub use json::json;
 pub use url::url;
 
+/// A property of some bytes.
+pub type Target = fn(&[u8]);
+
 /// Every target, by name.
-pub const TARGETS: [(&str, fn(&[u8])); 5] =
+pub const TARGETS: [(&str, Target); 5] =
     [("base64", base64), ("framing", framing), ("headers", headers), ("json", json), ("url", url)];

@@ -48,7 +48,7 @@ impl Server {
         let gate = Gate::new(Arc::new(Gatekeeper::new(realm, store.clone())));
         let (_, phase) = watch::channel(Phase::Serving);
         let health = Health::new(Vec::new(), || true, phase);
-        let front = Front::new(api::rpcs(&store), gate, api::DESCRIPTORS, health, 0).unwrap();
+        let front = Front::new(api::rpcs(&store), gate, api::DESCRIPTORS, api::OPENAPI, health, 0).unwrap();
         Self { runtime, front }
     }
 }

@@ -15,6 +15,9 @@ pub mod generated {
 /// The encoded `FileDescriptorSet` of the protos.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.binpb"));
 
+/// The REST bindings as an OpenAPI document, in JSON.
+pub const OPENAPI: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/openapi.json"));
+
 pub use admission::{Gatekeeper, Realm};
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! URLs for those who operate the server (contract 10).
+//! URLs for those who operate the server (contract 10), and the document for those who call it.
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use axum::{
     extract::{RawQuery, Request},
     routing::any,
 };
+use bytes::Bytes;
 use domain::{Code, Error, Language};
 use http::{HeaderValue, Method, Response, StatusCode, header};
 
@@ -21,12 +22,13 @@ use super::{
 use crate::metrics::{self, Metrics};
 
 /// The axum router of these URLs.
-pub fn router(health: &Health, metrics: &Arc<Metrics>) -> Router {
+pub fn router(health: &Health, metrics: &Arc<Metrics>, openapi: &'static [u8]) -> Router {
     let (ready, serving, metrics) = (health.clone(), health.clone(), metrics.clone());
     Router::new()
         .route("/debug/healthz", any(async || text(StatusCode::OK, "text/plain; charset=utf-8", "ok")))
         .route("/debug/ready", any(async move || debug_ready(&ready)))
         .route("/debug/metrics", any(async move || debug_metrics(&metrics)))
+        .route("/openapi/v2/swagger.json", any(async move |method: Method| document(&method, openapi)))
         .route(
             "/healthz",
             any(async move |RawQuery(query): RawQuery, request: Request| {
@@ -51,6 +53,16 @@ fn debug_metrics(metrics: &Metrics) -> Response<Body> {
             status::draw(&refusal, Encoding::Rest, &Record::default())
         }
     }
+}
+
+fn document(method: &Method, openapi: &'static [u8]) -> Response<Body> {
+    if method == Method::GET || method == Method::HEAD {
+        return text(StatusCode::OK, "application/json", Bytes::from_static(openapi));
+    }
+    let mut refusal =
+        status::plain(StatusCode::METHOD_NOT_ALLOWED, Code::Unimplemented, "Method Not Allowed");
+    refusal.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    refusal
 }
 
 fn healthz(health: &Health, method: &Method, query: &str) -> Response<Body> {

@@ -52,8 +52,8 @@ pub struct Front {
 }
 
 impl Front {
-    /// A front door for `rpcs`. `descriptors` is the encoded `FileDescriptorSet` of their protos; `process` is
-    /// random, and makes request ids unique among all fronts of all processes.
+    /// A front door for `rpcs`. `descriptors` is the encoded `FileDescriptorSet` of their protos, `openapi` an OpenAPI
+    /// document in JSON; `process` is random, and makes request ids unique among all fronts of all processes.
     ///
     /// # Errors
     /// If `descriptors` does not decode.
@@ -61,6 +61,7 @@ impl Front {
         rpcs: Vec<Rpc>,
         gate: Gate,
         descriptors: &'static [u8],
+        openapi: &'static [u8],
         health: Health,
         process: u64,
     ) -> Result<Self, BoxError> {
@@ -74,7 +75,7 @@ impl Front {
             services,
             standard,
             http: rest::router(&rpcs, &gate)
-                .merge(operations::router(&health, &gate.metrics))
+                .merge(operations::router(&health, &gate.metrics, openapi))
                 .fallback(fallback),
             gate,
             rest_prefixes: rpcs

@@ -230,7 +230,9 @@ fn front(
         strict_json: config.strict_json,
     };
     let process = getrandom::u64().map_err(|error| ServeError::Other(error.to_string().into()))?;
-    Ok(Arc::new(Front::new(rpcs, gate, api::DESCRIPTORS, health, process).map_err(ServeError::Other)?))
+    Ok(Arc::new(
+        Front::new(rpcs, gate, api::DESCRIPTORS, api::OPENAPI, health, process).map_err(ServeError::Other)?,
+    ))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::{Method, Request, Version};
+use metagate::api::OPENAPI;
 use prost::Message;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tonic_reflection::pb::v1::{
@@ -135,5 +136,40 @@ async fn urls_for_operators() {
             let answer = client.send(Request::builder().method(method).uri(path).body("").unwrap()).await;
             assert_eq!((answer.status.as_u16(), answer.text()), (status, body), "{path}");
         }
+    }
+}
+
+#[tokio::test]
+async fn the_openapi_document() {
+    const PATH: &str = "/openapi/v2/swagger.json";
+    let server = Server::start();
+    for version in [Version::HTTP_11, Version::HTTP_2] {
+        let mut client = Client::connect(server.address, version).await;
+        let request = |method: Method| {
+            Request::builder()
+                .method(method)
+                .uri(PATH)
+                .header("origin", "https://a.example")
+                .body("")
+                .unwrap()
+        };
+        for (method, status, body, allow) in [
+            (Method::GET, 200, OPENAPI, ""),
+            (Method::HEAD, 200, &b""[..], ""),
+            (Method::POST, 405, br#"{"code":12,"message":"Method Not Allowed"}"#, "GET, HEAD"),
+        ] {
+            let answer = client.send(request(method.clone())).await;
+            assert_eq!((answer.status.as_u16(), &*answer.body), (status, body), "{method}");
+            assert_eq!(answer.header("allow"), allow, "{method}");
+            assert_eq!(answer.header("content-type"), "application/json");
+            assert_eq!(answer.header("access-control-allow-origin"), "https://a.example");
+            if method == Method::HEAD {
+                assert_eq!(answer.header("content-length"), OPENAPI.len().to_string());
+            }
+        }
+        let mut preflight = request(Method::OPTIONS);
+        preflight.headers_mut().insert("access-control-request-method", "GET".parse().unwrap());
+        let answer = client.send(preflight).await;
+        assert_eq!((answer.status.as_u16(), answer.header("access-control-allow-methods")), (204, "GET"));
     }
 }

@@ -2,12 +2,14 @@
 //!
 //! Depends on nothing of ours, and never on a crate that includes its output. Called by build scripts, it writes one
 //! module tree: for each package the messages (prost), their proto3 JSON (pbjson, pointed at `protojson`), their
-//! validation, and for each service a trait to implement and the table of its RPCs for the front door.
+//! validation, and for each service a trait to implement and the table of its RPCs for the front door; and one OpenAPI
+//! document.
 
 mod binding;
 mod json;
 mod modules;
 mod naming;
+mod openapi;
 mod options;
 mod service;
 mod validation;
@@ -25,8 +27,8 @@ use prost_reflect::{DescriptorPool, FileDescriptor, prost_types::FileDescriptorS
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Generates code for all `.proto` files below `proto` whose path begins with one of `roots`, into `out`:
-/// `mod.rs`, which includes the rest, and `descriptors.binpb`, the descriptor set that reflection serves. What they
-/// import may also come from `imports`.
+/// `mod.rs`, which includes the rest, `descriptors.binpb`, the descriptor set that reflection serves, and `openapi.json`.
+/// What they import may also come from `imports`.
 ///
 /// Packages of options and well-known types are only read; they are not part of the module tree.
 ///
@@ -53,6 +55,7 @@ pub fn generate(proto: &Path, imports: &[&Path], roots: &[&str], out: &Path) -> 
     }
     prost.compile_fds(set)?;
     json::generate(&descriptors, &pool, out)?;
+    fs::write(out.join("openapi.json"), openapi::document(&pool)?)?;
 
     let packages = modules::packages(&pool);
     for package in &packages {

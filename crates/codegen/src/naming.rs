@@ -64,9 +64,9 @@ pub(crate) fn go_message(message: &MessageDescriptor) -> String {
 }
 
 /// The comment of a descriptor as Rust doc lines.
-pub(crate) fn doc(comment: Option<&str>, fallback: &str, indent: &str) -> String {
-    let text = comment.map(str::trim).filter(|text| !text.is_empty()).unwrap_or(fallback);
+pub(crate) fn doc(comment: Option<String>, fallback: &str, indent: &str) -> String {
+    let text = comment.unwrap_or_else(|| fallback.to_owned());
     text.lines()
-        .map(|line| format!("{indent}/// {}\n", line.trim().replace('[', "\\[").replace('<', "\\<")))
+        .map(|line| format!("{indent}/// {}\n", line.replace('[', "\\[").replace('<', "\\<")))
         .collect()
 }

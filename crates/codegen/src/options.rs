@@ -1,6 +1,9 @@
 //! Reading the options that stand in the protos: REST bindings, permissions, rules, service settings.
 
-use prost_reflect::{DynamicMessage, MethodDescriptor, ReflectMessage, ServiceDescriptor, Value};
+use prost_reflect::{
+    DynamicMessage, FieldDescriptor, FileDescriptor, MethodDescriptor, ReflectMessage, ServiceDescriptor,
+    Value,
+};
 
 use crate::Result;
 
@@ -103,4 +106,28 @@ fn http_rule(method: &MethodDescriptor, rule: &DynamicMessage) -> Result<HttpRul
         }
     };
     Ok(HttpRule { http_method, template, takes_body })
+}
+
+/// `validate.rules` of a field.
+pub(crate) fn rules(field: &FieldDescriptor) -> Option<DynamicMessage> {
+    match extension(&field.options(), "validate.rules")? {
+        Value::Message(rules) => Some(rules),
+        _ => None,
+    }
+}
+
+/// A message in a field of another, if it is set.
+pub(crate) fn nested(message: &DynamicMessage, field: &str) -> Option<DynamicMessage> {
+    if !message.has_field_by_name(field) {
+        return None;
+    }
+    message.get_field_by_name(field)?.as_message().cloned()
+}
+
+/// The leading comment at a descriptor's path, if there is one, without the white space around its lines.
+pub(crate) fn comment(file: &FileDescriptor, path: &[i32]) -> Option<String> {
+    let info = file.file_descriptor_proto().source_code_info.as_ref()?;
+    let location = info.location.iter().find(|location| location.path == path)?;
+    let lines: Vec<_> = location.leading_comments().lines().map(str::trim).collect();
+    Some(lines.join("\n").trim().to_owned()).filter(|text| !text.is_empty())
 }

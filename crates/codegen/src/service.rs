@@ -12,14 +12,18 @@ pub(crate) fn service(service: &ServiceDescriptor, out: &mut String) -> Result<(
     let package = service.package_name();
     let file = service.parent_file();
     let name = service.name();
-    out.push_str(&naming::doc(comment(&file, service.path()), &format!("`{}`", service.full_name()), ""));
+    out.push_str(&naming::doc(
+        options::comment(&file, service.path()),
+        &format!("`{}`", service.full_name()),
+        "",
+    ));
     writeln!(out, "pub trait {name}: Send + Sync + 'static {{")?;
     for method in service.methods() {
         if method.is_client_streaming() || method.is_server_streaming() {
             return Err(format!("{}: streaming is not implemented", method.full_name()).into());
         }
         out.push_str(&naming::doc(
-            comment(&file, method.path()),
+            options::comment(&file, method.path()),
             &format!("`{}`", method.full_name()),
             "    ",
         ));
@@ -110,10 +114,4 @@ fn code(number: u64, service: &ServiceDescriptor) -> Result<&'static str> {
         13 => Ok("::domain::Code::Internal"),
         _ => Err(format!("{}: malformed_code must be 3 or 13", service.full_name()).into()),
     }
-}
-
-/// The leading comment at a descriptor's path.
-fn comment<'a>(file: &'a prost_reflect::FileDescriptor, path: &[i32]) -> Option<&'a str> {
-    let info = file.file_descriptor_proto().source_code_info.as_ref()?;
-    info.location.iter().find(|location| location.path == path)?.leading_comments.as_deref()
 }

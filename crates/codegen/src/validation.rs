@@ -4,7 +4,10 @@ use std::fmt::Write;
 
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value};
 
-use crate::{Result, naming, options};
+use crate::{
+    Result, naming,
+    options::{self, nested, rules},
+};
 
 /// Emits `impl Validate` for a message. Fields are checked in order of declaration, the members of a oneof after
 /// all plain fields; the first failure wins.
@@ -145,18 +148,4 @@ fn length(
         failure(&text)
     )?;
     Ok(())
-}
-
-fn rules(field: &FieldDescriptor) -> Option<DynamicMessage> {
-    match options::extension(&field.options(), "validate.rules")? {
-        Value::Message(rules) => Some(rules),
-        _ => None,
-    }
-}
-
-fn nested(message: &DynamicMessage, field: &str) -> Option<DynamicMessage> {
-    if !message.has_field_by_name(field) {
-        return None;
-    }
-    message.get_field_by_name(field)?.as_message().cloned()
 }

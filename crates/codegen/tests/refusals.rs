@@ -26,7 +26,7 @@ fn rpc(options: &str) -> String {
     format!("rpc Do(Q) returns (P) {{ {options} }}")
 }
 
-/// Generates code for one proto, which imports the options of the API; the whole of it.
+/// Generates code for one proto, which imports the options of the API; the whole of it, and the OpenAPI document.
 fn generated(proto: &str) -> Result<String, String> {
     let folder = tempfile::tempdir().unwrap();
     let (protos, out) = (folder.path().join("proto"), folder.path().join("out"));
@@ -35,8 +35,8 @@ fn generated(proto: &str) -> Result<String, String> {
     fs::write(protos.join("zitadel/test.proto"), proto).unwrap();
     fs::create_dir(&out).unwrap();
     generate(&protos, &[&api], &["zitadel"], &out).map_err(|error| error.to_string())?;
-    let files =
-        ["zitadel.test.v1.rules.rs", "mod.rs"].map(|file| fs::read_to_string(out.join(file)).unwrap());
+    let files = ["zitadel.test.v1.rules.rs", "mod.rs", "openapi.json"]
+        .map(|file| fs::read_to_string(out.join(file)).unwrap());
     Ok(files.concat())
 }
 
@@ -65,6 +65,63 @@ fn types_are_listed_where_a_field_may_hold_any() {
         .replace("import \"validate", "import \"google/protobuf/any.proto\"; import \"validate");
     assert!(generated(&any).unwrap().contains(listed));
     assert!(!generated(&service("string key = 1;", &rpc(""))).unwrap().contains(listed));
+}
+
+#[test]
+fn openapi() {
+    let http = "option (google.api.http) = {post: \"/a/{key}\" body: \"*\" additional_bindings {delete: \"/a/{key}\"}};";
+    let bound = service(
+        "string key = 1 [(validate.rules).string.max_len = 3]; repeated string tags = 2;",
+        &rpc(http),
+    );
+    for (proto, parts) in [
+        (
+            &bound,
+            &[
+                r#""/a/{key}":{"delete":{"operationId":"S_Do2""#,
+                r#""post":{"operationId":"S_Do","parameters":[{"in":"path","maxLength":3,"name":"key","required":true,"type":"string"}"#,
+                r#"{"in":"body","name":"body","required":false,"schema":{"properties":{"tags":{"items":{"type":"string"},"type":"array"}},"type":"object"}}"#,
+                r#"{"collectionFormat":"multi","in":"query","items":{"type":"string"},"name":"tags","required":false,"type":"array"}"#,
+            ][..],
+        ),
+        // Without a binding: at the path of the RPC, with Connect's errors.
+        (
+            &service(
+                "bytes b = 1 [(validate.rules).bytes = {min_len: 1 max_len: 4}]; map<string, int64> m = 2; Q q = 3;",
+                &rpc(""),
+            ),
+            &[
+                r#""/zitadel.test.v1.S/Do":{"post":{"operationId":"S_Do""#,
+                r##""501":{"$ref":"#/responses/ConnectNotImplemented"}"##,
+                r##""ConnectNotImplemented":{"description":"The call is not there in this form.","schema":{"$ref":"#/definitions/ConnectError"}}"##,
+                r#""b":{"format":"byte","maxLength":8,"minLength":2,"type":"string"}"#,
+                r#""m":{"additionalProperties":{"format":"int64","pattern":"^(0|-?[1-9][0-9]{0,18})$","type":"string"},"type":"object"}"#,
+                r##""q":{"$ref":"#/definitions/zitadel.test.v1.Q"}},"required":["b"]"##,
+            ],
+        ),
+        // Who must be somebody may be refused, and may name an organization.
+        (
+            &service("", &rpc("option (zitadel.v1.auth_option) = {permission: \"org.read\"};")),
+            &[
+                r##""403":{"$ref":"#/responses/ConnectForbidden"}"##,
+                r##"{"$ref":"#/parameters/Organization"}"##,
+                r#""security":[{"Bearer":[]}]"#,
+                r#""x-permission":"org.read""#,
+            ],
+        ),
+        (
+            &service(
+                "oneof a { option (validate.required) = true; string s = 1; } oneof b { bool c = 2; Q d = 3; }",
+                &rpc(""),
+            ),
+            &[r#""description":"Exactly one of: `s`.\nAt most one of: `c`, `d`.","#, r#""required":["s"]"#],
+        ),
+    ] {
+        let code = generated(proto).unwrap();
+        for part in parts {
+            assert!(code.contains(part), "{part} is not in\n{code}");
+        }
+    }
 }
 
 #[test]
@@ -102,6 +159,13 @@ fn what_is_not_known_is_refused() {
         (
             service("string key = 1;", &rpc("")).replace("malformed_code: 13", "malformed_code: 7"),
             "zitadel.test.v1.S: malformed_code must be 3 or 13",
+        ),
+        (
+            service(
+                "string key = 1;",
+                &rpc("option (google.api.http) = {get: \"/a\" additional_bindings {get: \"/a\"}};"),
+            ),
+            "zitadel.test.v1.S.Do: GET /a is bound twice",
         ),
         (service("strin key = 1;", &rpc("")), ""),
     ] {
