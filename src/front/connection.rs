@@ -12,7 +12,10 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Sleep, sleep},
+};
 
 use super::traffic::Traffic;
 
@@ -28,6 +31,10 @@ const TURN: Duration = Duration::from_micros(500);
 /// How much is read at once where much comes and nothing goes on: small frames cost hyper more than their sender.
 const SIP_BYTES: usize = 1024;
 
+/// How long what still comes is taken after the last byte was written. Else the system would answer it with a reset,
+/// which takes from the peer what it has not read yet: the end of a reply, or which stream was the last.
+const LINGER: Duration = Duration::from_secs(2);
+
 /// A stream that hyper reads from.
 pub struct Connection<S> {
     stream: S,
@@ -37,6 +44,8 @@ pub struct Connection<S> {
     traffic: Arc<Traffic>,
     /// When its turn began.
     turn: Option<Instant>,
+    /// There once nothing more is written: for how long the rest is taken.
+    linger: Option<Pin<Box<Sleep>>>,
 }
 
 /// Puts `TE: trailers` behind the request line of each HTTP/1.1 request.
@@ -85,7 +94,7 @@ impl TeTrailers {
 impl<S> Connection<S> {
     /// A connection for HTTP/2.
     pub fn http2(stream: S, ahead: &[u8], traffic: Arc<Traffic>) -> Self {
-        Self { stream, ahead: ahead.into(), te: None, traffic, turn: None }
+        Self { stream, ahead: ahead.into(), te: None, traffic, turn: None, linger: None }
     }
 
     /// A connection for HTTP/1.1.
@@ -93,7 +102,7 @@ impl<S> Connection<S> {
         let mut all = BytesMut::new();
         te.pass(ahead, &mut all);
         let traffic = te.traffic.clone();
-        Self { stream, ahead: all, te: Some(te), traffic, turn: None }
+        Self { stream, ahead: all, te: Some(te), traffic, turn: None, linger: None }
     }
 }
 
@@ -160,7 +169,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, data)
     }
@@ -170,7 +179,24 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let this = &mut *self;
+        let linger = match &mut this.linger {
+            Some(linger) => linger,
+            none => {
+                ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+                none.insert(Box::pin(sleep(LINGER)))
+            }
+        };
+        let mut chunk = [std::mem::MaybeUninit::uninit(); CHUNK_BYTES];
+        while linger.as_mut().poll(cx).is_pending() {
+            let mut rest = ReadBuf::uninit(&mut chunk);
+            match ready!(Pin::new(&mut this.stream).poll_read(cx, &mut rest)) {
+                Ok(()) if !rest.filled().is_empty() => {}
+                // The peer has closed, too.
+                _ => break,
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -223,6 +249,27 @@ mod tests {
     async fn a_request_line_without_end_is_not_held_back() {
         let long = vec![b'x'; 3 * CHUNK_BYTES];
         assert_eq!(read_all(b"", &[&long], TeTrailers::new(Traffic::new())).await.len(), long.len());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_after_the_end_is_taken_until_the_peer_ends_or_for_a_while() {
+        for (says, closes, want) in [(b"late", true, Duration::ZERO), (b"late", false, LINGER)] {
+            let (mut client, server) = tokio::io::duplex(2);
+            let mut connection = Connection::http2(server, b"", Traffic::new());
+            let begin = tokio::time::Instant::now();
+            let client = tokio::spawn(async move {
+                assert_eq!(client.read(&mut [0]).await.unwrap(), 0, "the end");
+                client.write_all(says).await.unwrap();
+                if closes {
+                    drop(client);
+                } else {
+                    std::future::pending::<()>().await;
+                }
+            });
+            connection.shutdown().await.unwrap();
+            assert_eq!(begin.elapsed(), want);
+            client.abort();
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -17,12 +17,15 @@ use tempfile::TempDir;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
+    sync::Semaphore,
     task::JoinHandle,
+    time::timeout,
 };
 
 use crate::{
     client::{Answer, Client},
     dialect::{Call, Dialect, Encoding, LIST, SET, dialects},
+    reloading::PATIENCE,
     server::{Server, directory, metagate, pass_on},
     tls::file,
 };
@@ -40,6 +43,8 @@ struct Load {
     client: Option<Client>,
     connections: usize,
     requests: usize,
+    /// One for each request, of all clients.
+    answered: Arc<Semaphore>,
 }
 
 impl Load {
@@ -63,6 +68,7 @@ impl Load {
                         self.client = None;
                     }
                     self.requests += 1;
+                    self.answered.add_permits(1);
                     return Ok(answer);
                 }
                 // It was known to end before the request was sent.
@@ -138,20 +144,27 @@ impl Succession {
 
 async fn nobody_notices(tls: bool) {
     const ROUNDS: usize = 10;
+    const REQUESTS_PER_ROUND: u32 = 500;
+
     let succession = Succession::new(tls);
     let mut server = succession.next();
     let address = server.address;
     let done = Arc::new(AtomicBool::new(false));
+    let answered = Arc::new(Semaphore::new(0));
     let mut clients: Vec<(Dialect, bool, JoinHandle<(usize, usize)>)> = Vec::new();
     for dialect in dialects() {
         let is_hasty_too =
             [Encoding::Rest, Encoding::Grpc, Encoding::ConnectProto].contains(&dialect.encoding);
         for is_hasty in [false, true].into_iter().filter(|is_hasty| !is_hasty || is_hasty_too) {
-            let load = Load { dialect, address, tls, is_hasty, client: None, connections: 0, requests: 0 };
+            let (client, answered) = (None, answered.clone());
+            let load =
+                Load { dialect, address, tls, is_hasty, client, connections: 0, requests: 0, answered };
             clients.push((dialect, is_hasty, tokio::spawn(load.run(done.clone()))));
         }
     }
     for round in 0..ROUNDS {
+        let load = timeout(PATIENCE, answered.acquire_many(REQUESTS_PER_ROUND)).await;
+        load.expect("requests go on").unwrap().forget();
         // Side by side; or with nobody there for a while, and the socket's queue to wait in.
         let next = round % 2 == 0;
         let next = next.then(|| succession.next());
