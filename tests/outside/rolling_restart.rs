@@ -16,7 +16,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     sync::Semaphore,
     task::JoinHandle,
     time::timeout,
@@ -24,7 +24,7 @@ use tokio::{
 
 use crate::{
     client::{Answer, Client},
-    dialect::{Call, Dialect, Encoding, LIST, SET, dialects},
+    dialect::{Call, Dialect, Encoding, LIST, REST, SET, dialects},
     reloading::PATIENCE,
     server::{Server, directory, metagate, pass_on},
     tls::file,
@@ -261,6 +261,24 @@ async fn who_has_connected_gets_to_send_a_request() {
         }
         assert_eq!(server.wait().code(), Some(0));
     }
+}
+
+#[tokio::test]
+async fn who_sends_more_than_is_read_gets_the_reply_whole() {
+    let server = Server::start();
+    let value = "YWFh".repeat(100_000);
+    REST.call_as(server.address, "owner", SET, json!({"key": "k", "value": value})).await.unwrap();
+    // Most of the reply waits at the server.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(server.address).await.unwrap();
+    let head = "GET /management/v1/metadata/k HTTP/1.1\r\nhost: a\r\nauthorization: Bearer owner\r\n";
+    stream.write_all(format!("{head}connection: close\r\n\r\n").as_bytes()).await.unwrap();
+    stream.read_exact(&mut [0]).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.contains(&value), "{}", answer.len());
 }
 
 /// What `/debug/ready` says, on a connection of its own.
