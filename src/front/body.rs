@@ -18,7 +18,10 @@ pub type Body = axum::body::Body;
 const DRAIN_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// How long that may take.
-const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
+pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// How long it may take where the answer is late already: enough for a body that is on its way.
+pub const LATE_DRAIN_TIME_MAX: Duration = Duration::from_millis(200);
 
 /// What is left of a lent body once its borrower is done.
 #[derive(Default)]
@@ -33,10 +36,10 @@ impl Leftover {
         Body::new(Lent { body, owner: self.0.clone() })
     }
 
-    /// Reads and forgets what is left, within bounds of size and time, so that the answer reaches a caller who still
+    /// Reads and forgets what is left, within bounds of size and of `time_max`, so that the answer reaches a caller who still
     /// sends: an HTTP/2 client would see a reset, an HTTP/1.1 client a broken pipe. Returns whether the body was read
     /// to its end; it was not if it is still lent.
-    pub async fn drain(self) -> bool {
+    pub async fn drain(self, time_max: Duration) -> bool {
         let left = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut body) = left else { return Arc::strong_count(&self.0) == 1 };
         let read = async {
@@ -51,7 +54,7 @@ impl Leftover {
             false
         };
         // A peer that will not stop is cut off: nothing is lost but its own answer.
-        tokio::time::timeout(DRAIN_TIME_MAX, read).await.unwrap_or(false)
+        tokio::time::timeout(time_max, read).await.unwrap_or(false)
     }
 }
 
@@ -107,7 +110,7 @@ mod tests {
         lent.frame().await.unwrap().unwrap();
         drop(lent);
         assert_eq!(sender.capacity(), 6, "only one frame was read");
-        let drained = tokio::spawn(leftover.drain());
+        let drained = tokio::spawn(leftover.drain(DRAIN_TIME_MAX));
         sender.send(Ok(Frame::data(Bytes::from_static(b"y")))).await.unwrap();
         drop(sender);
         assert!(drained.await.unwrap(), "read to its end");
@@ -118,13 +121,13 @@ mod tests {
         let leftover = Leftover::default();
         let lent = leftover.lend(Body::from("abc"));
         assert_eq!(lent.collect().await.unwrap().to_bytes(), "abc");
-        assert!(leftover.drain().await);
+        assert!(leftover.drain(DRAIN_TIME_MAX).await);
     }
 
     #[tokio::test]
     async fn a_body_that_is_still_lent_is_not_drained() {
         let leftover = Leftover::default();
         let _lent = leftover.lend(Body::from("abc"));
-        assert!(!leftover.drain().await);
+        assert!(!leftover.drain(DRAIN_TIME_MAX).await);
     }
 }

@@ -12,7 +12,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header, uri:
 use tower::{BoxError, ServiceExt};
 
 use super::{
-    body::{Body, Leftover},
+    body::{Body, DRAIN_TIME_MAX, LATE_DRAIN_TIME_MAX, Leftover},
     connect,
     connection::TeTrailers,
     cors,
@@ -117,13 +117,15 @@ impl Front {
                 response
             }
         };
-        // Who gave up waiting does not wait for the rest of the body either.
-        let gave_up = record.code() == Code::DeadlineExceeded.number();
-        if !gave_up
-            && leftover.drain().await
-            && let Some(te) = te
-        {
-            te.expect_request();
+        let is_late = record.code() == Code::DeadlineExceeded.number();
+        let is_drained = leftover.drain(if is_late { LATE_DRAIN_TIME_MAX } else { DRAIN_TIME_MAX }).await;
+        match te {
+            Some(te) if is_drained => te.expect_request(),
+            // What is left of the body would be taken for a request.
+            Some(_) => {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            None => {}
         }
         open.answered(response.status());
         let headers = response.headers_mut();

@@ -2,6 +2,10 @@
 
 use http::Version;
 use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::{
     dialect::{BULK, Call, Dialect, Encoding, dialects},
@@ -82,4 +86,30 @@ async fn a_body_that_does_not_come_does_not_outlast_the_deadline() {
     let mut client = dialect.connect(server.address).await;
     let call = Call { rpc: BULK, headers: &[], message: json!({}) };
     assert_eq!(dialect.call(&mut client, &call).await.unwrap_err().code, 16);
+}
+
+#[tokio::test]
+async fn a_body_that_comes_late_but_soon_does_not_cost_the_connection_and_one_that_does_not_ends_it() {
+    let server = Server::start();
+    let head = format!(
+        "POST /{BULK} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\nconnect-timeout-ms: 0\r\n\
+         content-length: 2\r\n\r\n"
+    );
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let read = async |stream: &mut TcpStream| {
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"exceeded\"}") {
+            answer.push(stream.read_u8().await.unwrap());
+        }
+        String::from_utf8(answer).unwrap()
+    };
+    for _ in 0..3 {
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(b"{}").await.unwrap();
+        let answer = read(&mut stream).await;
+        assert!(answer.starts_with("HTTP/1.1 504 ") && !answer.contains("connection: close"), "{answer}");
+    }
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let answer = read(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 504 ") && answer.contains("connection: close\r\n"), "{answer}");
 }

@@ -36,10 +36,8 @@ function clientsOf(baseUrl, channelCredentials) {
     const codec = useBinaryFormat ? "binary" : "JSON";
     for (const httpVersion of ["1.1", "2"]) {
       const options = { baseUrl, httpVersion, useBinaryFormat };
-      // Over HTTP/1.1 such an answer may end the connection while connect-node still writes the request.
-      const [connectHeader, grpcHeader] = httpVersion === "2" ? ["connect-timeout-ms", "grpc-timeout"] : [];
-      connectNode(`Connect ${codec}, HTTP/${httpVersion}`, createConnectTransport(options), connectHeader);
-      connectNode(`gRPC-Web ${codec}, HTTP/${httpVersion}`, createGrpcWebTransport(options), grpcHeader);
+      connectNode(`Connect ${codec}, HTTP/${httpVersion}`, createConnectTransport(options), "connect-timeout-ms");
+      connectNode(`gRPC-Web ${codec}, HTTP/${httpVersion}`, createGrpcWebTransport(options), "grpc-timeout");
     }
     connectNode(`gRPC ${codec}`, createGrpcTransport({ baseUrl, useBinaryFormat }), "grpc-timeout");
   }
