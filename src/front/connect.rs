@@ -11,10 +11,11 @@ use super::{
     body::Body,
     encoding::{ConnectCodec, Encoding},
     envelope::{self, Compression},
+    gate::Gate,
     head::Head,
     limits,
     receive::{self, Received},
-    rpc::{Codec, Gate, Input, Reply, Rpc},
+    rpc::{Codec, Input, Reply, Rpc},
 };
 
 /// Bodies smaller than this, in bytes, are not compressed: it would cost more than it saves.

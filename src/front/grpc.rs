@@ -16,11 +16,12 @@ use super::{
     body::Body,
     encoding::Encoding,
     envelope::{self, Compression},
+    gate::Gate,
     head::Head,
     limits, metadata,
     path::Fields,
     receive::{self, Received},
-    rpc::{Codec, Gate, Input, Reply, Rpc},
+    rpc::{Codec, Input, Reply, Rpc},
     status,
 };
 

@@ -9,8 +9,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     Body,
+    gate::Gate,
     limits::{self, Limits},
-    rpc::Gate,
 };
 use crate::metrics::Metrics;
 

@@ -14,12 +14,13 @@ use http::{HeaderValue, Method, Response, StatusCode, header};
 use super::{
     body::Body,
     encoding::Encoding,
+    gate::Gate,
     grpc,
     head::Head,
     limits,
     path::{self, Fields},
     receive::{self, Received, Room},
-    rpc::{Codec, Gate, Input, Rpc},
+    rpc::{Codec, Input, Rpc},
     status, web,
 };
 

@@ -17,6 +17,7 @@ use super::{
     connection::TeTrailers,
     cors,
     encoding::Encoding,
+    gate::Gate,
     grpc,
     health::Health,
     listener::Peer,
@@ -25,7 +26,7 @@ use super::{
     reflection::{self, StandardServices},
     request_id::{RequestIds, X_REQUEST_ID},
     rest,
-    rpc::{Gate, Rpc},
+    rpc::Rpc,
     status, web,
 };
 

@@ -3,7 +3,6 @@
 
 use std::{any::Any, future::Future, marker::PhantomData, panic::AssertUnwindSafe, pin::Pin, sync::Arc};
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use domain::{Code, Error, Language, OrganizationId, Permission, Status};
 use futures_util::FutureExt;
@@ -13,14 +12,7 @@ use protojson::{Envelope, Unknown};
 use serde::{Serialize, de::DeserializeOwned};
 use tonic::codec::EncodeBuf;
 
-use super::{
-    blocking,
-    head::Head,
-    limits::{self, Limits},
-    path::Fields,
-    receive::Room,
-};
-use crate::metrics::Metrics;
+use super::{blocking, gate::Gate, head::Head, limits, path::Fields, receive::Room};
 
 /// Who may call an RPC: its auth option in the proto.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,53 +72,6 @@ pub struct Call {
     pub head: Arc<Head>,
     /// What admission keeps in place until the method has ended. The front door takes it out and holds it.
     pub hold: Option<Arc<dyn Any + Send + Sync>>,
-}
-
-/// Decides whether a call may go on, before its message is looked at.
-#[async_trait]
-pub trait Admission: Send + Sync + 'static {
-    /// Instance, caller, organization, permission, in this order (contract 2.1).
-    ///
-    /// # Errors
-    /// The first that fails.
-    async fn admit(&self, access: Access, head: &Arc<Head>) -> Result<Call, Error>;
-}
-
-/// What stands around every call.
-pub struct Gate {
-    /// Who may go on.
-    pub admission: Arc<dyn Admission>,
-    /// What peers may use.
-    pub limits: Limits,
-    /// Where calls are counted.
-    pub metrics: Arc<Metrics>,
-    /// Whether JSON with unknown fields, unknown names of enum values, or something behind the message is refused.
-    pub strict_json: bool,
-}
-
-impl Gate {
-    /// A gate with the default limits, and metrics of its own.
-    pub fn new(admission: Arc<dyn Admission>) -> Self {
-        Self { admission, limits: Limits::default(), metrics: Arc::default(), strict_json: false }
-    }
-
-    /// Notes what an operator wants to know of a failure.
-    fn note(&self, error: &Error, rpc: &'static str, head: &Head) {
-        match error {
-            Error::Unavailable { cause }
-            | Error::StoreFull { cause }
-            | Error::StoreDamaged { cause }
-            | Error::Internal { cause } => {
-                let request_id = head.record.request_id();
-                tracing::error!(cause, rpc, request_id, "a call failed");
-            }
-            Error::Limit { limit, .. } => self.metrics.struck(limit),
-            Error::Refused(refusal) if refusal.code() == Code::Unauthenticated => {
-                self.metrics.unauthenticated(refusal.id().unwrap_or_default());
-            }
-            _ => {}
-        }
-    }
 }
 
 /// Rules of a message that the proto declares.

@@ -9,9 +9,10 @@ use super::{
     body::Body,
     encoding::Encoding,
     envelope::{FLAG_TRAILERS, HEADER_BYTES},
+    gate::Gate,
     grpc,
     path::Fields,
-    rpc::{Gate, Rpc},
+    rpc::Rpc,
 };
 
 /// Answers a gRPC-Web call of `rpc`. `fields` come from the URL and replace the message's.

@@ -142,6 +142,9 @@ impl Succession {
     }
 }
 
+/// A client at work: in the end, how many requests it made, and over how many connections.
+type Work = JoinHandle<(usize, usize)>;
+
 async fn nobody_notices(tls: bool) {
     const ROUNDS: usize = 10;
     const REQUESTS_PER_ROUND: u32 = 500;
@@ -151,7 +154,7 @@ async fn nobody_notices(tls: bool) {
     let address = server.address;
     let done = Arc::new(AtomicBool::new(false));
     let answered = Arc::new(Semaphore::new(0));
-    let mut clients: Vec<(Dialect, bool, JoinHandle<(usize, usize)>)> = Vec::new();
+    let mut clients = Vec::<(Dialect, bool, Work)>::new();
     for dialect in dialects() {
         let is_hasty_too =
             [Encoding::Rest, Encoding::Grpc, Encoding::ConnectProto].contains(&dialect.encoding);
