@@ -18,7 +18,6 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
     sync::Semaphore,
-    task::JoinHandle,
     time::timeout,
 };
 
@@ -151,7 +150,7 @@ async fn nobody_notices(tls: bool) {
     let address = server.address;
     let done = Arc::new(AtomicBool::new(false));
     let answered = Arc::new(Semaphore::new(0));
-    let mut clients: Vec<(Dialect, bool, JoinHandle<(usize, usize)>)> = Vec::new();
+    let mut clients = Vec::new();
     for dialect in dialects() {
         let is_hasty_too =
             [Encoding::Rest, Encoding::Grpc, Encoding::ConnectProto].contains(&dialect.encoding);
