@@ -307,6 +307,7 @@ fn decode<Q: Message + Default + DeserializeOwned>(
 
 #[cfg(test)]
 pub(super) mod tests {
+    use async_trait::async_trait;
     use domain::Refusal;
     use http::Request;
 
