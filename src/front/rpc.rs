@@ -314,7 +314,7 @@ pub(super) mod tests {
     use super::*;
     use crate::{
         api::generated::zitadel::management::v1::{HealthzRequest, HealthzResponse},
-        front::Encoding,
+        front::{Admission, Encoding},
     };
 
     /// Admits everybody, and has a count held.
