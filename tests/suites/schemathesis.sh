@@ -57,7 +57,7 @@ cd "$work"
 if ! SCHEMATHESIS_HOOKS=schemathesis_checks PYTHONPATH=$suites PYTHONDONTWRITEBYTECODE=1 NO_COLOR=1 \
     "$venv/bin/st" run "$address/openapi/v2/swagger.json" --header "Authorization: Bearer $TOKEN" \
     --exclude-checks positive_data_acceptance,negative_data_rejection,unsupported_method \
-    --seed "$seed" --max-examples 200 --workers 2 --continue-on-failure --no-shrink --generation-database none \
+    --seed "$seed" --max-examples 150 --workers 1 --continue-on-failure --no-shrink --generation-database none \
     --request-timeout 10 --output-sanitize false --warnings off > "$work/report" 2>&1; then
     cat "$work/report"
     exit 1
