@@ -35,6 +35,9 @@ const SIP_BYTES: usize = 1024;
 /// which takes from the peer what it has not read yet: the end of a reply, or which stream was the last.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// How much of it: more than may have been on its way, and not all that a peer can send.
+const LINGER_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// A stream that hyper reads from.
 pub struct Connection<S> {
     stream: S,
@@ -46,6 +49,8 @@ pub struct Connection<S> {
     turn: Option<Instant>,
     /// There once nothing more is written: for how long the rest is taken.
     linger: Option<Pin<Box<Sleep>>>,
+    /// How much of the rest was taken.
+    lingered: usize,
 }
 
 /// Puts `TE: trailers` behind the request line of each HTTP/1.1 request.
@@ -94,7 +99,7 @@ impl TeTrailers {
 impl<S> Connection<S> {
     /// A connection for HTTP/2.
     pub fn http2(stream: S, ahead: &[u8], traffic: Arc<Traffic>) -> Self {
-        Self { stream, ahead: ahead.into(), te: None, traffic, turn: None, linger: None }
+        Self { stream, ahead: ahead.into(), te: None, traffic, turn: None, linger: None, lingered: 0 }
     }
 
     /// A connection for HTTP/1.1.
@@ -102,7 +107,7 @@ impl<S> Connection<S> {
         let mut all = BytesMut::new();
         te.pass(ahead, &mut all);
         let traffic = te.traffic.clone();
-        Self { stream, ahead: all, te: Some(te), traffic, turn: None, linger: None }
+        Self { stream, ahead: all, te: Some(te), traffic, turn: None, linger: None, lingered: 0 }
     }
 }
 
@@ -190,10 +195,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
         let mut chunk = [std::mem::MaybeUninit::uninit(); CHUNK_BYTES];
         while linger.as_mut().poll(cx).is_pending() {
             let mut rest = ReadBuf::uninit(&mut chunk);
-            match ready!(Pin::new(&mut this.stream).poll_read(cx, &mut rest)) {
-                Ok(()) if !rest.filled().is_empty() => {}
-                // The peer has closed, too.
-                _ => break,
+            let read = ready!(Pin::new(&mut this.stream).poll_read(cx, &mut rest));
+            this.lingered += rest.filled().len();
+            // The peer has closed, too; or will not stop.
+            if read.is_err() || rest.filled().is_empty() || this.lingered > LINGER_BYTES_MAX {
+                break;
             }
         }
         Poll::Ready(Ok(()))
@@ -270,6 +276,25 @@ mod tests {
             assert_eq!(begin.elapsed(), want);
             client.abort();
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_stop_is_not_listened_to_for_ever() {
+        let (mut client, server) = tokio::io::duplex(64 * 1024);
+        let mut connection = Connection::http2(server, b"", Traffic::new());
+        let client = tokio::spawn(async move {
+            let mut sent = 0;
+            while client.write_all(&[0; 1024]).await.is_ok() {
+                sent += 1024;
+            }
+            sent
+        });
+        let begin = tokio::time::Instant::now();
+        connection.shutdown().await.unwrap();
+        assert_eq!(begin.elapsed(), Duration::ZERO);
+        drop(connection);
+        let sent = client.await.unwrap();
+        assert!((LINGER_BYTES_MAX..LINGER_BYTES_MAX + 1024 * 1024).contains(&sent), "{sent}");
     }
 
     #[tokio::test(start_paused = true)]
