@@ -25,10 +25,10 @@ const TE_TRAILERS: &[u8] = b"te: trailers\r\n";
 /// How much is read at once while a request line is awaited.
 const CHUNK_BYTES: usize = 8 * 1024;
 
-/// After so long it is the turn of others, however much more there is to read.
+/// After so long it is the turn of others, however much more there is to read, where much comes and nothing goes on.
 const TURN: Duration = Duration::from_micros(500);
 
-/// How much is read at once where much comes and nothing goes on: small frames cost hyper more than their sender.
+/// How much is read at once after that: small frames cost hyper more than their sender.
 const SIP_BYTES: usize = 1024;
 
 /// How long what still comes is taken after the last byte was written. Else the system would answer it with a reset,
@@ -45,8 +45,10 @@ pub struct Connection<S> {
     ahead: BytesMut,
     te: Option<TeTrailers>,
     traffic: Arc<Traffic>,
-    /// When its turn began.
+    /// When its turn began, if much comes and nothing goes on.
     turn: Option<Instant>,
+    /// Whether what comes so takes long to be made something of.
+    is_dear: bool,
     /// There once nothing more is written: for how long the rest is taken.
     linger: Option<Pin<Box<Sleep>>>,
     /// How much of the rest was taken.
@@ -99,7 +101,16 @@ impl TeTrailers {
 impl<S> Connection<S> {
     /// A connection for HTTP/2.
     pub fn http2(stream: S, ahead: &[u8], traffic: Arc<Traffic>) -> Self {
-        Self { stream, ahead: ahead.into(), te: None, traffic, turn: None, linger: None, lingered: 0 }
+        Self {
+            stream,
+            ahead: ahead.into(),
+            te: None,
+            traffic,
+            turn: None,
+            is_dear: false,
+            linger: None,
+            lingered: 0,
+        }
     }
 
     /// A connection for HTTP/1.1.
@@ -107,21 +118,35 @@ impl<S> Connection<S> {
         let mut all = BytesMut::new();
         te.pass(ahead, &mut all);
         let traffic = te.traffic.clone();
-        Self { stream, ahead: all, te: Some(te), traffic, turn: None, linger: None, lingered: 0 }
+        Self {
+            stream,
+            ahead: all,
+            te: Some(te),
+            traffic,
+            turn: None,
+            is_dear: false,
+            linger: None,
+            lingered: 0,
+        }
     }
 }
 
 impl<S: AsyncRead + Unpin> Connection<S> {
     /// Reads from the stream, within limits.
     fn poll_stream(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let now = Instant::now();
-        if now.duration_since(*self.turn.get_or_insert(now)) > TURN {
-            self.turn = None;
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+        let is_long_talk = self.traffic.is_long_talk();
+        if is_long_talk {
+            let now = Instant::now();
+            if now.duration_since(*self.turn.get_or_insert(now)) > TURN {
+                (self.turn, self.is_dear) = (None, true);
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        } else {
+            (self.turn, self.is_dear) = (None, false);
         }
         let before = out.filled().len();
-        let read = if self.traffic.is_long_talk() {
+        let read = if is_long_talk && self.is_dear {
             let mut sip = [0; SIP_BYTES];
             let mut sip = ReadBuf::new(&mut sip[..out.remaining().min(SIP_BYTES)]);
             let read = Pin::new(&mut self.stream).poll_read(cx, &mut sip);

@@ -34,9 +34,6 @@ pub const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 /// The same, of a whole connection.
 pub const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 
-/// How much HTTP/1.1 keeps of what it reads and writes, at most, in headers as large as are allowed by default.
-const BUFFER_BYTES_MAX: usize = 128 * 1024;
-
 /// How often an HTTP/2 peer is asked whether it is still there, and how long it may take to answer.
 const PING_EVERY: Duration = Duration::from_secs(60);
 const PING_WAIT_MAX: Duration = Duration::from_secs(20);
@@ -176,7 +173,6 @@ async fn speak(
             http.timer(TokioTimer::new())
                 // hyper counts the time between two requests too; `Traffic` does not.
                 .header_read_timeout(None)
-                .max_buf_size(BUFFER_BYTES_MAX.max(2 * limits.headers_bytes as usize))
                 .max_header_size(limits.headers_bytes as usize);
             let serving = http.serve_connection(io, service);
             // hyper would close it at once where no request is under way; the next answer says that it is the last.
@@ -243,7 +239,7 @@ fn answer(
     request: hyper::Request<Incoming>,
     peer: Peer,
 ) -> impl Future<Output = Result<hyper::Response<Reply>, Infallible>> + use<> {
-    let (front, traffic) = (fronts.borrow().clone(), traffic.clone());
+    let (front, traffic, version) = (fronts.borrow().clone(), traffic.clone(), request.version());
     let open = traffic.request();
     async move {
         // In a box that is there only while the call is: much may wait to be called, or to be taken by the peer.
@@ -255,6 +251,6 @@ fn answer(
             let request = request.map(|body| Upload::new(body, traffic.clone()));
             front.answer(request, peer).await
         });
-        Ok(call.await.map(|body| open.reply(body)))
+        Ok(call.await.map(|body| open.reply(body, version)))
     }
 }

@@ -11,13 +11,15 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::Version;
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::{sync::Notify, time::Instant};
 
 use super::{body::Body, http::CONNECTION_WINDOW_BYTES, limits::Limits};
 
-/// So much of a reply is handed over at once: what was handed over is not seen to wait.
-const PIECE_BYTES: usize = 64 * 1024;
+/// So much of a reply is handed over at once over HTTP/2: what was handed over is not seen to wait. Over HTTP/1.1 there is
+/// one reply at a time.
+const PIECE_BYTES: usize = 256 * 1024;
 
 /// From here on others have their turn first.
 const LONG_TALK_BYTES: usize = 64 * 1024;
@@ -178,9 +180,10 @@ pub struct Request {
 
 impl Request {
     /// The body of the reply, on its way to the peer.
-    pub fn reply(mut self, body: Body) -> Reply {
+    pub fn reply(mut self, body: Body, version: Version) -> Reply {
         self.waits(usize::try_from(body.size_hint().exact().unwrap_or_default()).unwrap_or_default());
-        Reply { body, rest: Bytes::new(), handed: 0, request: self }
+        let piece_bytes_max = if version == Version::HTTP_2 { PIECE_BYTES } else { usize::MAX };
+        Reply { body, rest: Bytes::new(), handed: 0, piece_bytes_max, request: self }
     }
 
     /// At least so many bytes wait.
@@ -249,6 +252,7 @@ pub struct Reply {
     rest: Bytes,
     /// How much was handed over last; taken when there is a wish for more.
     handed: usize,
+    piece_bytes_max: usize,
     request: Request,
 }
 
@@ -275,7 +279,7 @@ impl http_body::Body for Reply {
             }
             this.request.waits(this.rest.len());
         }
-        let piece = this.rest.split_to(this.rest.len().min(PIECE_BYTES));
+        let piece = this.rest.split_to(this.rest.len().min(this.piece_bytes_max));
         this.handed = piece.len();
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
@@ -329,7 +333,7 @@ mod tests {
 
         let request = traffic.request();
         assert!(tokio::time::timeout(1_000 * SECOND, overdue(&traffic)).await.is_err(), "a call may be long");
-        let mut reply = request.reply(Body::from(vec![0; 2 * PIECE_BYTES + 1]));
+        let mut reply = request.reply(Body::from(vec![0; 2 * PIECE_BYTES + 1]), Version::HTTP_2);
         assert_eq!(overdue(&traffic).await, (Limits::REPLY_WAIT, 0), "nothing moved for long");
         reply.frame().await.unwrap().unwrap();
         reply.frame().await.unwrap().unwrap();
@@ -360,7 +364,7 @@ mod tests {
         let traffic = Traffic::new();
         let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Bytes, axum::Error>>(1);
         let body = Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(receiver));
-        let mut reply = traffic.request().reply(body);
+        let mut reply = traffic.request().reply(body, Version::HTTP_2);
         sender.send(Ok(Bytes::from("news"))).await.unwrap();
         assert_eq!(reply.frame().await.unwrap().unwrap().into_data().unwrap(), "news");
         assert_eq!(overdue(&traffic).await, (Limits::REPLY_WAIT, 3), "it was not taken");
@@ -372,7 +376,7 @@ mod tests {
     async fn a_reply_goes_out_whole_and_in_pieces_and_calls_wait_for_it() {
         let traffic = Traffic::new();
         let text: Vec<u8> = (0..PIECE_BYTES * 3).map(|n| (n % 251) as u8).collect();
-        let mut reply = traffic.request().reply(Body::from(text.clone()));
+        let mut reply = traffic.request().reply(Body::from(text.clone()), Version::HTTP_2);
         assert_eq!(reply.size_hint().exact(), Some(text.len() as u64));
         assert!(traffic.less_unsent(text.len() + 1).now_or_never().is_some());
         let mut waiting = Box::pin(traffic.less_unsent(PIECE_BYTES + 1));
