@@ -22,7 +22,7 @@ use super::{body::Body, http::CONNECTION_WINDOW_BYTES, limits::Limits};
 const PIECE_BYTES: usize = 256 * 1024;
 
 /// From here on others have their turn first.
-const LONG_TALK_BYTES: usize = 64 * 1024;
+const LONG_TALK_BYTES: usize = 16 * 1024;
 
 /// So much may come while nothing goes on with requests or replies. Bodies that nobody reads yet are bounded by the
 /// window of the connection.

@@ -39,7 +39,7 @@ const SLOWER_MAX: u32 = 5;
 
 /// Faster than this a call is fast, whatever it was before: where server, peer and client share few processors, some
 /// slices of the scheduler pass until it is somebody's turn.
-const FAST: Duration = Duration::from_millis(10);
+const FAST: Duration = Duration::from_millis(20);
 
 #[tokio::main]
 async fn main() -> ExitCode {
