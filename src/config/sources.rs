@@ -32,9 +32,7 @@ impl Sources<'_> {
             ConfigError(format!("{place}: {value:?} is not allowed; allowed is {allowed}"))
         })
     }
-}
 
-impl Sources<'_> {
     /// A limit in whole numbers: bytes, connections.
     pub fn limit<T: FromStr + ToString + Default + PartialOrd>(
         &mut self,

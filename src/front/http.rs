@@ -221,13 +221,16 @@ async fn run(
             }
         }
     }
-    // What is under way is finished; no more comes.
+    // What is under way is finished; no more comes. The time for that begins now.
+    traffic.moves();
     connection.as_mut().graceful_shutdown();
     let limits = Limits { idle: limits.head_wait, ..limits.clone() };
     tokio::select! {
         ended = connection => ended.map_err(Into::into),
         limit = traffic.overdue(&limits) => {
-            metrics.struck(limit);
+            if limit != Limits::IDLE {
+                metrics.struck(limit);
+            }
             Ok(())
         }
     }

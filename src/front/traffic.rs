@@ -153,7 +153,8 @@ impl Traffic {
         Ok(next)
     }
 
-    fn moves(&self) {
+    /// Something goes on.
+    pub fn moves(&self) {
         self.moved.store(self.now(), Ordering::Relaxed);
         self.talk_bytes.store(0, Ordering::Relaxed);
     }

@@ -145,9 +145,14 @@ impl Client {
 
 /// Sends bytes as they are on a connection of their own, and reads until the server closes it.
 pub async fn raw(address: SocketAddr, request: &[u8]) -> String {
+    String::from_utf8_lossy(&raw_bytes(address, request).await).into_owned()
+}
+
+/// The same, with an answer that is no text.
+pub async fn raw_bytes(address: SocketAddr, request: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request).await.unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.unwrap();
-    String::from_utf8_lossy(&answer).into_owned()
+    answer
 }

@@ -5,7 +5,7 @@ use http::{Request, Version};
 use serde_json::json;
 
 use crate::{
-    client::Client,
+    client::{Client, raw_bytes},
     dialect::{BULK, Call, Encoding, GET, SET, dialects, envelope},
     metrics::struck,
     server::Server,
@@ -200,4 +200,30 @@ async fn connections_beyond_the_limit_are_closed_until_there_is_room() {
     // The server hears of the end when it is there.
     while Client::connect(server.address, Version::HTTP_11).await.try_send(health()).await.is_err() {}
     assert!(struck(server.address, "connections-max").await >= 1.0);
+}
+
+// Idle for longer than a head may take: the orderly end has its own time, from then on.
+#[tokio::test]
+async fn an_idle_connection_ends_in_order_and_counts_once() {
+    const CONNECTIONS: u32 = 20;
+    let settings = ["--storage", "memory:", "--head-seconds", "1", "--idle-seconds", "2"];
+    let server = Server::start_with(&settings);
+    let address = server.address;
+    let mut ends = tokio::task::JoinSet::new();
+    for _ in 0..CONNECTIONS {
+        ends.spawn(async move {
+            raw_bytes(address, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await
+        });
+    }
+    for said in ends.join_all().await {
+        let mut frames = &said[..];
+        let mut kinds = Vec::new();
+        while let Some((head, rest)) = frames.split_first_chunk::<9>() {
+            kinds.push(head[3]);
+            frames = &rest[usize::from(head[1]) << 8 | usize::from(head[2])..];
+        }
+        // GOAWAY (RFC 9113, section 6.8)
+        assert!(kinds.contains(&7), "{kinds:?}");
+    }
+    assert_eq!(struck(server.address, "idle-seconds").await, f64::from(CONNECTIONS));
 }
