@@ -88,17 +88,17 @@ impl Record {
 }
 
 /// A request that has no answer yet. Dropped like this, its peer has given up.
-pub struct Open {
+pub struct Open<'a> {
     method: Method,
     uri: Uri,
     record: Arc<Record>,
-    metrics: Arc<Metrics>,
+    metrics: &'a Metrics,
     is_answered: bool,
 }
 
-impl Open {
+impl<'a> Open<'a> {
     /// A request that begins.
-    pub fn new(method: Method, uri: Uri, record: Arc<Record>, metrics: Arc<Metrics>) -> Self {
+    pub fn new(method: Method, uri: Uri, record: Arc<Record>, metrics: &'a Metrics) -> Self {
         Self { method, uri, record, metrics, is_answered: false }
     }
 
@@ -134,7 +134,7 @@ impl Open {
     }
 }
 
-impl Drop for Open {
+impl Drop for Open<'_> {
     fn drop(&mut self) {
         if !self.is_answered {
             self.record.failed(Code::Canceled);

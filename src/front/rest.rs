@@ -136,10 +136,10 @@ async fn answer(resource: &Resource, mut fields: Fields, gate: &Gate, request: R
     match Encoding::of(request.headers(), false) {
         // The documented URL in the other documented content types (departure D17).
         Some(encoding) if route.takes_body => match encoding {
-            Encoding::Grpc(_) => grpc::answer(gate, &route.rpc, fields, encoding, request).await,
-            _ => web::answer(gate, &route.rpc, fields, encoding, request).await,
+            Encoding::Grpc(_) => Box::pin(grpc::answer(gate, &route.rpc, fields, encoding, request)).await,
+            _ => Box::pin(web::answer(gate, &route.rpc, fields, encoding, request)).await,
         },
-        _ => json(gate, route, fields, form && method != Method::POST, request).await,
+        _ => Box::pin(json(gate, route, fields, form && method != Method::POST, request)).await,
     }
 }
 

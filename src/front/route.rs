@@ -103,7 +103,7 @@ impl Front {
         let request_id = self.request_ids.of(request.headers());
         let record = Arc::new(Record::new(peer, request_id.clone()));
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        let open = Open::new(method, uri, record.clone(), self.gate.metrics.clone());
+        let open = Open::new(method, uri, record.clone(), &self.gate.metrics);
         let leftover = Leftover::default();
         let te = request.extensions_mut().remove::<TeTrailers>();
         let mut request = request.map(|body| leftover.lend(Body::new(body)));
@@ -184,14 +184,17 @@ impl Front {
         if request.method() != Method::POST {
             return method_not_allowed();
         }
+        // In boxes, as a future is moved several times before it is first polled, and these are large.
         match Encoding::of(request.headers(), true) {
             Some(encoding @ Encoding::Grpc(_)) => {
-                grpc::answer(&self.gate, rpc, Vec::new(), encoding, request).await
+                Box::pin(grpc::answer(&self.gate, rpc, Vec::new(), encoding, request)).await
             }
             Some(encoding @ (Encoding::Web(_) | Encoding::WebText(_))) => {
-                web::answer(&self.gate, rpc, Vec::new(), encoding, request).await
+                Box::pin(web::answer(&self.gate, rpc, Vec::new(), encoding, request)).await
             }
-            Some(Encoding::Connect(codec)) => connect::answer(&self.gate, rpc, codec, request).await,
+            Some(Encoding::Connect(codec)) => {
+                Box::pin(connect::answer(&self.gate, rpc, codec, request)).await
+            }
             Some(Encoding::Rest) | None => unsupported_media_type(ACCEPT_POST),
         }
     }
