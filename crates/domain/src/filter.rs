@@ -51,6 +51,11 @@ impl KeyFilter {
         }
     }
 
+    /// Whether to begin with [`prefix`](Self::prefix) is all that it asks.
+    pub fn is_prefix(&self) -> bool {
+        self.comparison == Comparison::StartsWith
+    }
+
     fn compare(&self, key: &str) -> bool {
         match self.comparison {
             Comparison::Equals | Comparison::EqualsIgnoreCase => key == self.text,
@@ -77,9 +82,43 @@ fn folds(comparison: Comparison) -> bool {
     )
 }
 
+/// The least text that is above every text that begins with `prefix`; `None` if there is none. Lets a store read
+/// a range of keys.
+pub fn after_all_with(prefix: &str) -> Option<String> {
+    let mut chars: Vec<char> = prefix.chars().collect();
+    while let Some(last) = chars.pop() {
+        // UTF-8 orders as code points do; between U+D7FF and U+E000 there is none.
+        let next = if last == '\u{D7FF}' { Some('\u{E000}') } else { char::from_u32(u32::from(last) + 1) };
+        if let Some(next) = next {
+            chars.push(next);
+            return Some(chars.into_iter().collect());
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Comparison::*, *};
+
+    #[test]
+    fn the_end_of_a_prefix() {
+        for (prefix, want) in [
+            ("", None),
+            ("a", Some("b")),
+            ("az", Some("a{")),
+            ("a\u{10FFFF}", Some("b")),
+            ("\u{10FFFF}\u{10FFFF}", None),
+            ("\u{D7FF}", Some("\u{E000}")),
+            ("\u{7F}", Some("\u{80}")),
+        ] {
+            let end = after_all_with(prefix);
+            assert_eq!(end.as_deref(), want, "{prefix:?}");
+            if let Some(end) = end {
+                assert!(end.as_str() > prefix && *end > *format!("{prefix}\u{10FFFF}"));
+            }
+        }
+    }
 
     #[test]
     fn comparisons_of_a_text_with_a_key() {

@@ -14,7 +14,7 @@ mod timestamp;
 
 pub use code::Code;
 pub use error::{Detail, Error, Refusal, Status};
-pub use filter::{Comparison, KeyFilter};
+pub use filter::{Comparison, KeyFilter, after_all_with};
 pub use language::Language;
 pub use metadata::{Change, Details, Entry, InvalidKey, Key, Page, Query};
 pub use organization::{InvalidOrganizationId, Organization, OrganizationId, OrganizationState};

@@ -4,20 +4,21 @@ use std::{fmt, sync::Arc};
 
 use crate::{Details, Timestamp};
 
-/// An organization's id: any non-empty text. Compared byte for byte.
+/// An organization's id: any text that is not empty, and without U+0000, which not every store can hold. Compared byte
+/// for byte.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OrganizationId(Arc<str>);
 
-/// The text is empty.
+/// The text is empty or holds U+0000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an organization id must not be empty")]
+#[error("an organization id must not be empty or hold U+0000")]
 pub struct InvalidOrganizationId;
 
 impl OrganizationId {
     /// # Errors
-    /// [`InvalidOrganizationId`] if `id` is empty.
+    /// [`InvalidOrganizationId`] if `id` is empty or holds U+0000.
     pub fn new(id: &str) -> Result<Self, InvalidOrganizationId> {
-        if id.is_empty() { Err(InvalidOrganizationId) } else { Ok(Self(id.into())) }
+        if id.is_empty() || id.contains('\0') { Err(InvalidOrganizationId) } else { Ok(Self(id.into())) }
     }
 
     /// The id's text.

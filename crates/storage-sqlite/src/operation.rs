@@ -48,7 +48,7 @@ pub(crate) type Answer = Box<dyn FnOnce(Option<&StoreError>)>;
 
 /// Whether an operation failed, and how to tell who waits for it.
 fn finish<T: 'static>(outcome: Result<T, StoreError>, reply: Reply<T>) -> (Option<StoreError>, Answer) {
-    let failed = outcome.as_ref().err().map(copy);
+    let failed = outcome.as_ref().err().map(StoreError::copy);
     let answer = move |uncommitted: Option<&StoreError>| {
         let outcome = match (uncommitted, outcome) {
             (None, outcome) | (Some(StoreError::Damaged(_)), outcome @ Err(StoreError::Damaged(_))) => {
@@ -57,23 +57,12 @@ fn finish<T: 'static>(outcome: Result<T, StoreError>, reply: Reply<T>) -> (Optio
             (Some(StoreError::Damaged(cause)), _) => {
                 Err(StoreError::unavailable(format!("a write that shared the commit met damage: {cause}")))
             }
-            (Some(error), _) => Err(copy(error)),
+            (Some(error), _) => Err(error.copy()),
         };
         // Nobody waits any more: the deadline has passed, and the write stands.
         let _ = reply.send(outcome);
     };
     (failed, Box::new(answer))
-}
-
-/// The same error for one more caller.
-fn copy(error: &StoreError) -> StoreError {
-    match error {
-        StoreError::OrganizationNotFound => StoreError::OrganizationNotFound,
-        StoreError::KeyAbsent { index } => StoreError::KeyAbsent { index: *index },
-        StoreError::Full(cause) => StoreError::Full(cause.to_string().into()),
-        StoreError::Damaged(cause) => StoreError::Damaged(cause.to_string().into()),
-        StoreError::Unavailable(cause) => StoreError::unavailable(cause.to_string()),
-    }
 }
 
 /// One operation inside a transaction.

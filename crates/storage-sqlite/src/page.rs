@@ -61,7 +61,7 @@ fn filtered(connection: &Connection, organization: i64, query: &Query) -> rusqli
         "SELECT key FROM metadata WHERE organization = ?1 AND key >= ?2 AND key < ?3 ORDER BY key",
     )?;
     // To SQLite, a blob is above every text.
-    let end = after_all_with(prefix).map_or(Value::Blob(Vec::new()), Value::Text);
+    let end = domain::after_all_with(prefix).map_or(Value::Blob(Vec::new()), Value::Text);
     let mut rows = statement.query((organization, prefix, end))?;
     let limit = query.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let mut page = Page::default();
@@ -77,20 +77,6 @@ fn filtered(connection: &Connection, organization: i64, query: &Query) -> rusqli
         page.total += 1;
     }
     Ok(page)
-}
-
-/// The least text that is above every text that begins with `prefix`; `None` if there is none.
-fn after_all_with(prefix: &str) -> Option<String> {
-    let mut chars: Vec<char> = prefix.chars().collect();
-    while let Some(last) = chars.pop() {
-        // UTF-8 orders as code points do; between U+D7FF and U+E000 there is none.
-        let next = if last == '\u{D7FF}' { Some('\u{E000}') } else { char::from_u32(u32::from(last) + 1) };
-        if let Some(next) = next {
-            chars.push(next);
-            return Some(chars.into_iter().collect());
-        }
-    }
-    None
 }
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
@@ -114,25 +100,6 @@ mod tests {
 
     use super::*;
     use crate::{schema, tuning::Mistake};
-
-    #[test]
-    fn the_end_of_a_prefix() {
-        for (prefix, want) in [
-            ("", None),
-            ("a", Some("b")),
-            ("az", Some("a{")),
-            ("a\u{10FFFF}", Some("b")),
-            ("\u{10FFFF}\u{10FFFF}", None),
-            ("\u{D7FF}", Some("\u{E000}")),
-            ("\u{7F}", Some("\u{80}")),
-        ] {
-            let end = after_all_with(prefix);
-            assert_eq!(end.as_deref(), want, "{prefix:?}");
-            if let Some(end) = end {
-                assert!(end.as_str() > prefix && *end > *format!("{prefix}\u{10FFFF}"));
-            }
-        }
-    }
 
     #[test]
     fn a_page_costs_what_is_on_it_however_many_entries_there_are() {

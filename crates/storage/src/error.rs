@@ -29,4 +29,15 @@ impl StoreError {
     pub fn unavailable(reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Unavailable(reason.into())
     }
+
+    /// The same, for one more caller who waits for the same.
+    pub fn copy(&self) -> Self {
+        match self {
+            Self::OrganizationNotFound => Self::OrganizationNotFound,
+            Self::KeyAbsent { index } => Self::KeyAbsent { index: *index },
+            Self::Full(cause) => Self::Full(cause.to_string().into()),
+            Self::Damaged(cause) => Self::Damaged(cause.to_string().into()),
+            Self::Unavailable(cause) => Self::unavailable(cause.to_string()),
+        }
+    }
 }

@@ -5,7 +5,8 @@
 //! storage::storage_suite!(Box::new(MyStore::fresh()));
 //! ```
 //!
-//! The expression makes a fresh, empty store, and dereferences to it.
+//! The expression makes a fresh, empty store, and dereferences to it. `storage_suite!(where there => make)` does so only if
+//! `there` is true; else each test ends at once.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -15,8 +16,8 @@ pub mod rules;
 /// Emits the suite as tests of the store that the expression makes.
 #[macro_export]
 macro_rules! storage_suite {
-    ($make:expr) => {
-        $crate::storage_suite! { $make =>
+    (where $there:expr => $make:expr) => {
+        $crate::storage_suite! { $there, $make =>
             a_set_is_read_back
             a_set_is_an_event_even_if_nothing_changes
             a_set_if_different_of_the_same_value_is_no_event
@@ -42,7 +43,10 @@ macro_rules! storage_suite {
 
         #[test]
         fn random_operations_do_as_the_model_does() {
-            let runtime = ::tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+            if !$there {
+                return;
+            }
+            let runtime = ::tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             let outcome = $crate::suite::model::run(48, |operations| {
                 runtime.block_on(async {
                     let store = $make;
@@ -52,12 +56,18 @@ macro_rules! storage_suite {
             assert_eq!(outcome, Ok(()));
         }
     };
-    ($make:expr => $($rule:ident)*) => {
+    ($there:expr, $make:expr => $($rule:ident)*) => {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $rule() {
+                if !$there {
+                    return;
+                }
                 $crate::suite::rules::$rule(&*$make).await;
             }
         )*
+    };
+    ($make:expr) => {
+        $crate::storage_suite!(where true => $make);
     };
 }

@@ -1,0 +1,204 @@
+//! A PostgreSQL server for one process, for tests and benchmarks: made in a folder of its own, reached by a socket in it,
+//! and gone with the process, however that ends.
+
+#![allow(clippy::panic)]
+
+mod programs;
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Child, Stdio},
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+pub use programs::Programs;
+use tempfile::TempDir;
+
+/// The user of the databases, who may do everything and needs no password.
+pub const USER: &str = "metagate";
+
+/// How long a server may take to start.
+const START_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// A running server.
+#[derive(Debug)]
+pub struct PrivatePostgres {
+    programs: Programs,
+    folder: TempDir,
+    settings: Vec<String>,
+    /// `None` while it is stopped.
+    watched: Option<Child>,
+    databases: AtomicU64,
+}
+
+impl PrivatePostgres {
+    /// Makes a server and starts it, with `settings` such as `fsync=off`.
+    ///
+    /// # Errors
+    /// The words for a line `skipped: …`, if the programs of PostgreSQL are not on this machine.
+    ///
+    /// # Panics
+    /// If they are, and do not work.
+    pub fn start(settings: &[&str]) -> Result<Self, String> {
+        let programs = Programs::find()?;
+        let folder = programs.folder().unwrap_or_else(|error| panic!("no folder for PostgreSQL: {error}"));
+        let mut server = Self {
+            settings: settings.iter().map(|setting| (*setting).to_owned()).collect(),
+            programs,
+            folder,
+            watched: None,
+            databases: AtomicU64::new(0),
+        };
+        let data = server.data();
+        server.run(
+            "initdb",
+            &[
+                "-D",
+                &data.to_string_lossy(),
+                "-U",
+                USER,
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--locale=C",
+                "--no-sync",
+            ],
+        );
+        server.begin();
+        Ok(server)
+    }
+
+    /// Makes and starts a standby that follows this server, with `settings`.
+    ///
+    /// # Panics
+    /// If that does not work.
+    pub fn standby(&self, settings: &[&str]) -> Self {
+        let folder =
+            self.programs.folder().unwrap_or_else(|error| panic!("no folder for PostgreSQL: {error}"));
+        let mut server = Self {
+            settings: settings.iter().map(|setting| (*setting).to_owned()).collect(),
+            programs: self.programs.clone(),
+            folder,
+            watched: None,
+            databases: AtomicU64::new(0),
+        };
+        let data = server.data();
+        let (host, data) =
+            (self.folder().to_string_lossy().into_owned(), data.to_string_lossy().into_owned());
+        server.run(
+            "pg_basebackup",
+            &["-h", &host, "-U", USER, "-D", &data, "-R", "-X", "stream", "-c", "fast"],
+        );
+        server.begin();
+        server
+    }
+
+    /// The folder with its socket.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The address of a database.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://{USER}@/{database}?host={}", self.folder().display())
+    }
+
+    /// Makes a new database, of another one's content or empty. Returns its name.
+    ///
+    /// # Panics
+    /// If that does not work.
+    pub fn database(&self, template: Option<&str>) -> String {
+        let name = format!("database_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        let template = template.map(|name| format!(" TEMPLATE {name}")).unwrap_or_default();
+        self.sql("postgres", &format!("CREATE DATABASE {name}{template}"));
+        name
+    }
+
+    /// Runs a statement. Returns what it prints: rows of columns that are separated by `|`.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub fn sql(&self, database: &str, statement: &str) -> String {
+        let host = self.folder().to_string_lossy().into_owned();
+        self.run(
+            "psql",
+            &["-h", &host, "-U", USER, "-d", database, "-qAtX", "-v", "ON_ERROR_STOP=1", "-c", statement],
+        )
+    }
+
+    /// Ends it at once, as a crash would: without a checkpoint, and without a word to who is connected.
+    ///
+    /// # Panics
+    /// If it cannot be killed.
+    pub fn crash(&mut self) {
+        if let Some(mut watched) = self.watched.take() {
+            // The watch sends SIGQUIT, which is PostgreSQL's immediate shutdown.
+            let told = watched.stdin.take().map(|mut stdin| stdin.write_all(b"stop\n"));
+            told.transpose().unwrap_or_else(|error| panic!("cannot stop PostgreSQL: {error}"));
+            watched.wait().unwrap_or_else(|error| panic!("cannot stop PostgreSQL: {error}"));
+        }
+    }
+
+    /// Starts it again.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn begin(&mut self) {
+        self.crash();
+        let _ = fs::remove_file(self.data().join("postmaster.pid"));
+        let data = self.data();
+        let folder = self.folder().to_string_lossy().into_owned();
+        let mut command = self.programs.watched(self.folder(), "postgres");
+        command.args(["-D", &data.to_string_lossy(), "-k", &folder]);
+        for setting in ["listen_addresses=", "max_connections=200"]
+            .into_iter()
+            .chain(self.settings.iter().map(String::as_str))
+        {
+            command.args(["-c", setting]);
+        }
+        let log =
+            fs::File::create(self.folder().join("log")).unwrap_or_else(|error| panic!("no log: {error}"));
+        command.stdout(Stdio::null()).stderr(log);
+        self.watched =
+            Some(command.spawn().unwrap_or_else(|error| panic!("cannot start PostgreSQL: {error}")));
+        let start = Instant::now();
+        while !self.is_ready() {
+            assert!(start.elapsed() < START_WAIT_MAX, "PostgreSQL does not start: {}", self.log());
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// What it has written since it was started.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder().join("log")).unwrap_or_default()
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder().join("data")
+    }
+
+    fn is_ready(&self) -> bool {
+        let host = self.folder().to_string_lossy().into_owned();
+        let mut command = self.programs.command("pg_isready");
+        command.args(["-q", "-h", &host, "-U", USER]).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> String {
+        let output = self.programs.command(program).args(arguments).output();
+        let output = output.unwrap_or_else(|error| panic!("cannot run {program}: {error}"));
+        assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+    }
+}
+
+impl Drop for PrivatePostgres {
+    fn drop(&mut self) {
+        self.crash();
+    }
+}

@@ -1,0 +1,184 @@
+//! Connections to the database, and one statement on one of them.
+
+use std::{mem, time::Duration};
+
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use tokio::time::timeout;
+use tokio_postgres::{
+    Client, NoTls, Row,
+    types::{ToSql, Type},
+};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::{
+    OpenError, Settings,
+    address::Address,
+    error::{Failure, one_line},
+    retry::Retry,
+};
+
+/// How long a statement that was given up may take to stop, before its connection is.
+const STOP_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// A statement's parameters, with their types: then it needs neither a name, which poolers may lose, nor a round trip to
+/// learn them.
+pub(crate) type Parameters<'a> = [(&'a (dyn ToSql + Sync), Type)];
+
+/// Connections to the database.
+#[derive(Clone)]
+pub(crate) struct Database {
+    pool: Pool,
+    tls: Option<MakeRustlsConnect>,
+    wait: Duration,
+    statement_wait: Duration,
+}
+
+impl Database {
+    pub(crate) fn new(address: &Address, settings: &Settings) -> Result<Self, OpenError> {
+        let tls = address.tls()?;
+        let mut config = address.config().clone();
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(settings.wait);
+        }
+        // A host that is gone without a word.
+        config.keepalives_idle(Duration::from_secs(15)).tcp_user_timeout(Duration::from_secs(30));
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = match tls.clone() {
+            Some(tls) => Manager::from_config(config, tls, recycling),
+            None => Manager::from_config(config, NoTls, recycling),
+        };
+        let pool = Pool::builder(manager)
+            .max_size(settings.connections)
+            .wait_timeout(Some(settings.wait))
+            .create_timeout(Some(settings.wait))
+            .recycle_timeout(Some(settings.wait))
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(|error| OpenError::Database(error.to_string()))?;
+        Ok(Self { pool, tls, wait: settings.wait, statement_wait: settings.statement_wait })
+    }
+
+    /// A connection, for whoever waits long enough.
+    pub(crate) async fn lease(&self) -> Result<Lease, Failure> {
+        let object = self.pool.get().await.map_err(Failure::of_pool)?;
+        Ok(Lease { object: Some(object), is_clean: true, tls: self.tls.clone(), wait: self.statement_wait })
+    }
+
+    /// Runs one statement, alone in its transaction; again, if it was not applied.
+    pub(crate) async fn query(
+        &self,
+        statement: &str,
+        parameters: &Parameters<'_>,
+    ) -> Result<Vec<Row>, Failure> {
+        let mut retry = self.retry();
+        loop {
+            let answer = match self.lease().await {
+                Ok(mut lease) => lease.query(statement, parameters).await,
+                Err(failure) => Err(failure),
+            };
+            match answer {
+                Err(failure) => retry.after(failure).await?,
+                rows => return rows,
+            }
+        }
+    }
+
+    /// For how long something is tried again.
+    pub(crate) fn retry(&self) -> Retry {
+        Retry::new(self.wait)
+    }
+}
+
+/// A connection, for as long as it is needed.
+pub(crate) struct Lease {
+    object: Option<Object>,
+    /// Whether nothing waits for an answer, and no transaction for its end.
+    is_clean: bool,
+    tls: Option<MakeRustlsConnect>,
+    wait: Duration,
+}
+
+impl Lease {
+    /// Runs a statement.
+    pub(crate) async fn query(
+        &mut self,
+        statement: &str,
+        parameters: &Parameters<'_>,
+    ) -> Result<Vec<Row>, Failure> {
+        let (client, bounds) = self.client()?;
+        bounds.answer(client.query_typed(statement, parameters)).await
+    }
+
+    /// Runs statements without parameters.
+    pub(crate) async fn execute(&mut self, statements: &str) -> Result<(), Failure> {
+        let (client, bounds) = self.client()?;
+        bounds.answer(client.batch_execute(statements)).await
+    }
+
+    /// Begins a transaction. Unless it is ended, the connection is closed.
+    pub(crate) async fn begin(&mut self, statement: &str) -> Result<(), Failure> {
+        self.execute(statement).await?;
+        self.is_clean = false;
+        Ok(())
+    }
+
+    /// Ends the transaction.
+    pub(crate) async fn end(&mut self, statement: &str) -> Result<(), Failure> {
+        self.execute(statement).await?;
+        self.is_clean = true;
+        Ok(())
+    }
+
+    /// The way to ask the database, and bounds for the answer.
+    pub(crate) fn client(&mut self) -> Result<(&Client, Bounds<'_>), Failure> {
+        let Self { object: Some(object), is_clean, wait, .. } = self else {
+            return Err(Failure::given_up(Duration::ZERO));
+        };
+        Ok((object, Bounds { is_clean, wait: *wait }))
+    }
+}
+
+/// What holds for an answer of the database.
+pub(crate) struct Bounds<'a> {
+    is_clean: &'a mut bool,
+    wait: Duration,
+}
+
+impl Bounds<'_> {
+    /// Waits for an answer, for a bounded time. Dropped before it is there, the question is cancelled in the database
+    /// too, and the connection closed.
+    pub(crate) async fn answer<T>(
+        self,
+        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, Failure> {
+        let was_clean = mem::replace(self.is_clean, false);
+        let answer = timeout(self.wait, answer).await.map_err(|_| Failure::given_up(self.wait))?;
+        *self.is_clean = was_clean;
+        answer.map_err(Failure::of_statement)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if self.is_clean {
+            return;
+        }
+        // Somebody else must not wait for the answer to what nobody wants to know any more.
+        if let Some(object) = self.object.take() {
+            let connection = Object::take(object);
+            let (cancel, tls) = (connection.cancel_token(), self.tls.clone());
+            tokio::spawn(async move {
+                let cancelled = async {
+                    match tls {
+                        Some(tls) => cancel.cancel_query(tls).await,
+                        None => cancel.cancel_query(NoTls).await,
+                    }
+                };
+                if let Ok(Err(error)) = timeout(STOP_WAIT_MAX, cancelled).await {
+                    tracing::debug!(error = one_line(&error), "cannot cancel a statement");
+                }
+                drop(connection);
+            });
+        }
+    }
+}

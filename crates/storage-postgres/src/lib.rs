@@ -1,0 +1,93 @@
+//! The store for several gateways: PostgreSQL, or an engine that speaks its protocol and knows PL/pgSQL.
+//!
+//! Nothing is kept in memory: what one gateway has acknowledged, every other one sees. Writes that wait share a
+//! transaction; each call is one statement, in one round trip.
+
+mod address;
+mod batch;
+mod database;
+mod error;
+mod read;
+mod retry;
+mod schema;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::{Change, Details, Entry, Key, Organization, OrganizationId, OrganizationState, Page, Query};
+use storage::{Observer, Store, StoreError};
+
+pub use address::Address;
+use batch::Batches;
+use database::Database;
+pub use error::OpenError;
+
+/// How the database is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How many connections are open at most.
+    pub connections: usize,
+    /// How long a call waits for one of them, or for a new one.
+    pub wait: Duration,
+    /// How long a statement may take; then it is given up, and what became of a write is open.
+    pub statement_wait: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { connections: 16, wait: Duration::from_secs(5), statement_wait: Duration::from_secs(30) }
+    }
+}
+
+/// A store in a PostgreSQL database, which it may share with others.
+pub struct PostgresStore {
+    database: Database,
+    batches: Batches,
+}
+
+impl PostgresStore {
+    /// Connects, and brings the schema to this version. `observer` hears of commits.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn open(address: &Address, settings: &Settings, observer: Observer) -> Result<Self, OpenError> {
+        let database = Database::new(address, settings)?;
+        schema::migrate(&database).await?;
+        Ok(Self { batches: Batches::new(database.clone(), settings.wait, observer), database })
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn apply(
+        &self,
+        organization: &OrganizationId,
+        changes: Vec<Change>,
+    ) -> Result<Details, StoreError> {
+        self.batches.apply(organization.clone(), changes).await
+    }
+
+    async fn get(&self, organization: &OrganizationId, key: &Key) -> Result<Option<Entry>, StoreError> {
+        read::get(&self.database, organization, key).await.map_err(error::Failure::into_error)
+    }
+
+    async fn list(&self, organization: &OrganizationId, query: Query) -> Result<Page, StoreError> {
+        read::list(&self.database, organization, &query).await.map_err(error::Failure::into_error)
+    }
+
+    async fn organization(&self, id: &OrganizationId) -> Result<Option<Organization>, StoreError> {
+        read::organization(&self.database, id).await.map_err(error::Failure::into_error)
+    }
+
+    async fn create_organization(&self, id: &OrganizationId, name: &str) -> Result<Organization, StoreError> {
+        read::create(&self.database, id, name).await
+    }
+
+    async fn set_organization_state(
+        &self,
+        id: &OrganizationId,
+        state: OrganizationState,
+    ) -> Result<Organization, StoreError> {
+        read::set_state(&self.database, id, state).await
+    }
+}
