@@ -12,10 +12,21 @@ pub struct Flags {
     /// the sockets that were passed on [env: METAGATE_LISTEN] [default: 127.0.0.1:8080]
     #[arg(long, value_name = "PLACES")]
     pub listen: Option<String>,
-    /// Where metadata lives: `sqlite:PATH`, or `memory:` to lose it with the process
-    /// [env: METAGATE_STORAGE] [default: sqlite:metagate-data/metagate.db]
+    /// Where metadata lives: `sqlite:PATH`, `postgres://USER@HOST/DATABASE` (with the options of libpq), or `memory:` to
+    /// lose it with the process [env: METAGATE_STORAGE] [default: sqlite:metagate-data/metagate.db]
     #[arg(long, value_name = "URL")]
     pub storage: Option<String>,
+    /// Open connections to PostgreSQL, at most [env: METAGATE_POSTGRES_CONNECTIONS_MAX] [default: 16]
+    #[arg(long, value_name = "COUNT")]
+    pub postgres_connections_max: Option<String>,
+    /// Seconds that a call waits for one of them, or tries again what was certainly not done, before it is UNAVAILABLE
+    /// [env: METAGATE_POSTGRES_WAIT_SECONDS] [default: 5]
+    #[arg(long, value_name = "SECONDS")]
+    pub postgres_wait_seconds: Option<String>,
+    /// Seconds that PostgreSQL may take for a statement, before its call is UNAVAILABLE
+    /// [env: METAGATE_POSTGRES_STATEMENT_SECONDS] [default: 30]
+    #[arg(long, value_name = "SECONDS")]
+    pub postgres_statement_seconds: Option<String>,
     /// TOML file of organizations, users, tokens and memberships; without it, a development directory is made next to
     /// the store [env: METAGATE_DIRECTORY]
     #[arg(long, value_name = "FILE")]

@@ -7,6 +7,7 @@ mod values;
 use std::{collections::BTreeMap, env, fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
+use storage_postgres::Address;
 
 pub use flags::Flags;
 use sources::{File, Sources};
@@ -20,6 +21,8 @@ pub struct Config {
     pub listen: Vec<Listen>,
     /// Which store to use.
     pub storage: Storage,
+    /// How a PostgreSQL database is used.
+    pub postgres: storage_postgres::Settings,
     /// The directory file; without it, a development directory.
     pub directory: Option<PathBuf>,
     /// The PEM file of the server's certificate, with TLS.
@@ -74,6 +77,8 @@ pub enum Storage {
     Memory,
     /// In a SQLite file.
     Sqlite(PathBuf),
+    /// In a PostgreSQL database.
+    Postgres(Address),
 }
 
 impl fmt::Display for Storage {
@@ -81,6 +86,7 @@ impl fmt::Display for Storage {
         match self {
             Self::Memory => f.write_str("memory:"),
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(address) => address.fmt(f),
         }
     }
 }
@@ -105,7 +111,7 @@ impl Config {
             None => File::default(),
         };
         let mut sources = Sources { env: &env, file };
-        let defaults = Limits::default();
+        let (defaults, postgres) = (Limits::default(), storage_postgres::Settings::default());
         let config = Self {
             listen: sources.setting("listen", flags.listen, "127.0.0.1:8080", values::listen)?,
             storage: sources.setting(
@@ -114,6 +120,19 @@ impl Config {
                 "sqlite:metagate-data/metagate.db",
                 values::storage,
             )?,
+            postgres: storage_postgres::Settings {
+                connections: sources.limit(
+                    "postgres-connections-max",
+                    flags.postgres_connections_max,
+                    postgres.connections,
+                )?,
+                wait: sources.wait("postgres-wait-seconds", flags.postgres_wait_seconds, postgres.wait)?,
+                statement_wait: sources.wait(
+                    "postgres-statement-seconds",
+                    flags.postgres_statement_seconds,
+                    postgres.statement_wait,
+                )?,
+            },
             directory: sources.setting("directory", flags.directory, "", values::path)?,
             tls_certificate: sources.setting("tls-certificate", flags.tls_certificate, "", values::path)?,
             tls_key: sources.setting("tls-key", flags.tls_key, "", values::path)?,
@@ -191,6 +210,7 @@ impl Config {
         let mut kept = Vec::new();
         keep("listen", &mut self.listen, &running.listen, &mut kept);
         keep("storage", &mut self.storage, &running.storage, &mut kept);
+        keep("postgres-…", &mut self.postgres, &running.postgres, &mut kept);
         // Who is shut out by a new directory should not find a development directory's owner in their place.
         if self.directory.is_none() {
             keep("directory", &mut self.directory, &running.directory, &mut kept);

@@ -29,6 +29,7 @@ impl Sources<'_> {
             .or(in_file)
             .unwrap_or_else(|| (default.to_owned(), format!("the default of {name}")));
         parse(&value).map_err(|allowed| {
+            let value = storage_postgres::without_password(&value);
             ConfigError(format!("{place}: {value:?} is not allowed; allowed is {allowed}"))
         })
     }

@@ -35,7 +35,8 @@ pub(super) fn storage(text: &str) -> Result<Storage, String> {
     match text.split_once(':') {
         Some(("memory", "")) => Ok(Storage::Memory),
         Some(("sqlite", path)) if !path.is_empty() => Ok(Storage::Sqlite(path.into())),
-        _ => Err("`sqlite:PATH` or `memory:`".to_owned()),
+        Some(("postgres" | "postgresql", _)) => text.parse().map(Storage::Postgres),
+        _ => Err("`sqlite:PATH`, `postgres://…` or `memory:`".to_owned()),
     }
 }
 

@@ -41,6 +41,7 @@ pub(super) fn file(config: &Config) -> Option<PathBuf> {
         (None, Storage::Sqlite(store)) => {
             Some(store.parent().unwrap_or(Path::new("")).join("directory.toml"))
         }
+        (None, Storage::Postgres(_)) => Some(Path::new("metagate-data").join("directory.toml")),
         (None, Storage::Memory) => None,
     }
 }

@@ -28,6 +28,9 @@ pub enum ServeError {
     /// The store does not open.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Database(#[from] storage_postgres::OpenError),
     /// The store opened, and does not answer.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use identity::Directory;
 use storage::{MemoryStore, Store};
+use storage_postgres::PostgresStore;
 use storage_sqlite::SqliteStore;
 use tokio::sync::{Mutex, watch};
 
@@ -51,12 +52,15 @@ impl Server {
     /// Whatever keeps it from starting.
     pub async fn start(config: Config) -> Result<Self, ServeError> {
         let metrics = Arc::new(Metrics::default());
+        let observer = {
+            let metrics = metrics.clone();
+            Arc::new(move |commit| metrics.committed(commit))
+        };
         let store: Arc<dyn Store> = match &config.storage {
             Storage::Memory => Arc::new(MemoryStore::new()),
-            Storage::Sqlite(path) => {
-                let metrics = metrics.clone();
-                let observer = Arc::new(move |commit| metrics.committed(commit));
-                Arc::new(SqliteStore::open_observed(path, observer)?)
+            Storage::Sqlite(path) => Arc::new(SqliteStore::open_observed(path, observer)?),
+            Storage::Postgres(address) => {
+                Arc::new(PostgresStore::open(address, &config.postgres, observer).await?)
             }
         };
         let files = Files::read(&config)?;

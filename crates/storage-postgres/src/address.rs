@@ -25,7 +25,7 @@ use crate::OpenError;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address {
     text: String,
-    config: Config,
+    config: Box<Config>,
     root_certificates: Option<PathBuf>,
     /// A certificate of our own, and its key.
     identity: Option<(PathBuf, PathBuf)>,
@@ -75,7 +75,7 @@ impl FromStr for Address {
         if config.get_application_name().is_none() {
             config.application_name("metagate");
         }
-        Ok(Self { text: shown(text), config, root_certificates, identity })
+        Ok(Self { text: without_password(text), config: config.into(), root_certificates, identity })
     }
 }
 
@@ -143,9 +143,9 @@ impl fmt::Debug for Address {
     }
 }
 
-/// Without what stands between the first `:` and the last `@` of the user, and without a `password=`.
-fn shown(text: &str) -> String {
-    let (scheme, rest) = text.split_once("://").unwrap_or(("postgres", text));
+/// A URL without its password, to be shown; any other text as it is.
+pub fn without_password(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
     let (place, options) = rest.split_once('?').unwrap_or((rest, ""));
     let place = match place.rsplit_once('@') {
         Some((user, host)) => format!("{}@{host}", user.split(':').next().unwrap_or_default()),

@@ -1,8 +1,17 @@
 //! Connections to the database, and one statement on one of them.
 
-use std::{mem, time::Duration};
+use std::{
+    mem,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{
+    Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
+};
 use tokio::time::timeout;
 use tokio_postgres::{
     Client, NoTls, Row,
@@ -20,6 +29,9 @@ use crate::{
 /// How long a statement that was given up may take to stop, before its connection is.
 const STOP_WAIT_MAX: Duration = Duration::from_secs(1);
 
+/// How often it is tried to reach the database when it could not be.
+const PROBE_EVERY: Duration = Duration::from_millis(500);
+
 /// A statement's parameters, with their types: then it needs neither a name, which poolers may lose, nor a round trip to
 /// learn them.
 pub(crate) type Parameters<'a> = [(&'a (dyn ToSql + Sync), Type)];
@@ -31,6 +43,7 @@ pub(crate) struct Database {
     tls: Option<MakeRustlsConnect>,
     wait: Duration,
     statement_wait: Duration,
+    reachable: Arc<AtomicBool>,
 }
 
 impl Database {
@@ -55,16 +68,23 @@ impl Database {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| OpenError::Database(error.to_string()))?;
-        Ok(Self { pool, tls, wait: settings.wait, statement_wait: settings.statement_wait })
+        let reachable = Arc::new(AtomicBool::new(true));
+        Ok(Self { pool, tls, wait: settings.wait, statement_wait: settings.statement_wait, reachable })
     }
 
     /// A connection, for whoever waits long enough.
     pub(crate) async fn lease(&self) -> Result<Lease, Failure> {
-        let object = self.pool.get().await.map_err(Failure::of_pool)?;
+        let object = self.pool.get().await.map_err(|error| {
+            if matches!(error, PoolError::Backend(_) | PoolError::Timeout(TimeoutType::Create)) {
+                self.watch_until_reachable();
+            }
+            Failure::of_pool(error)
+        })?;
         Ok(Lease { object: Some(object), is_clean: true, tls: self.tls.clone(), wait: self.statement_wait })
     }
 
-    /// Runs one statement, alone in its transaction; again, if it was not applied.
+    /// Runs one statement, alone in its transaction, of which it makes no difference how often it is run; again, if it is
+    /// not certain that it was.
     pub(crate) async fn query(
         &self,
         statement: &str,
@@ -77,10 +97,35 @@ impl Database {
                 Err(failure) => Err(failure),
             };
             match answer {
+                Err(Failure::Open(error)) => retry.after(Failure::Again(error)).await?,
                 Err(failure) => retry.after(failure).await?,
                 rows => return rows,
             }
         }
+    }
+
+    /// Whether connections could be had when one was last needed.
+    pub(crate) fn is_reachable(&self) -> bool {
+        self.reachable.load(Ordering::Relaxed)
+    }
+
+    /// Notes that no connection can be had, and tries until one can: who is asked whether he is ready may be asked nothing
+    /// else until he is.
+    fn watch_until_reachable(&self) {
+        if !self.reachable.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        tracing::error!("the database cannot be reached");
+        let (pool, reachable) = (self.pool.clone(), Arc::downgrade(&self.reachable));
+        tokio::spawn(async move {
+            while reachable.strong_count() > 0 && pool.get().await.is_err() {
+                tokio::time::sleep(PROBE_EVERY).await;
+            }
+            if let Some(reachable) = reachable.upgrade() {
+                reachable.store(true, Ordering::Relaxed);
+                tracing::info!("the database can be reached again");
+            }
+        });
     }
 
     /// For how long something is tried again.

@@ -1,8 +1,8 @@
 //! Why a store does not open, and what the database's errors mean to its callers.
 
-use std::time::Duration;
+use std::{error::Error as _, io, time::Duration};
 
-use deadpool_postgres::PoolError;
+use deadpool_postgres::{PoolError, TimeoutType};
 use storage::StoreError;
 use tokio_postgres::{Error, error::SqlState};
 
@@ -35,22 +35,27 @@ pub enum OpenError {
 pub(crate) enum Failure {
     /// Nothing was applied, and the same may succeed when it is tried again.
     Again(StoreError),
-    /// Nothing was applied, or it is open what was: to try again would not help, or be a guess.
+    /// It is open what was applied: the answer is lost. To try again is a guess, unless it makes no difference how often.
+    Open(StoreError),
+    /// To try again would not help.
     Final(StoreError),
 }
 
 impl Failure {
     pub(crate) fn into_error(self) -> StoreError {
         match self {
-            Self::Again(error) | Self::Final(error) => error,
+            Self::Again(error) | Self::Open(error) | Self::Final(error) => error,
         }
     }
 
     /// What it means that no connection was to be had: nothing was sent.
     pub(crate) fn of_pool(error: PoolError) -> Self {
         match error {
-            PoolError::Timeout(_) => Self::Final(StoreError::unavailable(
-                "all connections to the database are in use; see postgres-connections",
+            PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle) => {
+                Self::Again(StoreError::unavailable("the database does not answer"))
+            }
+            PoolError::Timeout(TimeoutType::Wait) => Self::Final(StoreError::unavailable(
+                "all connections to the database are in use; see postgres-connections-max",
             )),
             PoolError::Backend(error) => Self::Again(StoreError::unavailable(one_line(&error))),
             other => Self::Final(StoreError::unavailable(other)),
@@ -59,9 +64,10 @@ impl Failure {
 
     /// What it means that a statement has failed.
     pub(crate) fn of_statement(error: Error) -> Self {
+        let is_lost = error.is_closed() || error.source().is_some_and(|cause| cause.is::<io::Error>());
         let Some(code) = error.code().cloned() else {
-            // The connection is lost, and with it the answer.
-            return Self::Final(StoreError::unavailable(one_line(&error)));
+            let error = StoreError::unavailable(one_line(&error));
+            return if is_lost { Self::Open(error) } else { Self::Final(error) };
         };
         let cause = one_line(&error);
         let again = [
@@ -71,16 +77,19 @@ impl Failure {
             // A server that was promoted or demoted: another one of the address takes writes.
             SqlState::READ_ONLY_SQL_TRANSACTION,
         ];
+        // It may have come behind the commit (PostgreSQL's manual, "Synchronous Replication").
+        let ends = [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN];
         let full = [SqlState::DISK_FULL, SqlState::OUT_OF_MEMORY];
         let damaged = [SqlState::DATA_CORRUPTED, SqlState::INDEX_CORRUPTED];
         if again.contains(&code) {
             Self::Again(StoreError::unavailable(cause))
+        } else if ends.contains(&code) {
+            Self::Open(StoreError::unavailable(cause))
         } else if full.contains(&code) {
             Self::Final(StoreError::Full(cause.into()))
         } else if damaged.contains(&code) {
             Self::Final(StoreError::Damaged(cause.into()))
         } else {
-            // A shutdown too may have come behind the commit (PostgreSQL, "Synchronous Replication").
             Self::Final(StoreError::unavailable(cause))
         }
     }

@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use domain::{Change, Details, Entry, Key, Organization, OrganizationId, OrganizationState, Page, Query};
 use storage::{Observer, Store, StoreError};
 
-pub use address::Address;
+pub use address::{Address, without_password};
 use batch::Batches;
 use database::Database;
 pub use error::OpenError;
@@ -89,5 +89,9 @@ impl Store for PostgresStore {
         state: OrganizationState,
     ) -> Result<Organization, StoreError> {
         read::set_state(&self.database, id, state).await
+    }
+
+    fn is_healthy(&self) -> bool {
+        self.database.is_reachable()
     }
 }

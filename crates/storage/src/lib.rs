@@ -77,7 +77,8 @@ pub trait Store: Send + Sync + 'static {
         state: OrganizationState,
     ) -> Result<Organization, StoreError>;
 
-    /// Whether writes can still be taken. Once false it stays false: a store that failed to write stops writing.
+    /// Whether calls can be answered, as far as is known. An embedded store that failed to write stops writing, and stays
+    /// unhealthy; one over a network is healthy again when its database answers.
     fn is_healthy(&self) -> bool {
         true
     }
