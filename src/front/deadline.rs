@@ -4,8 +4,14 @@ use std::time::{Duration, Instant};
 
 use domain::{Code, Error};
 use http::HeaderMap;
+use tokio::task_local;
 
 use super::encoding::Encoding;
+
+task_local! {
+    /// That of the call under way.
+    static CURRENT: Deadline;
+}
 
 /// When a caller stops waiting; it may never.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,9 +59,15 @@ impl Deadline {
             None => Ok(work.await),
             Some(at) => {
                 self.check()?;
+                let work = CURRENT.scope(self, work);
                 tokio::time::timeout_at(at.into(), work).await.map_err(|_| exceeded())
             }
         }
+    }
+
+    /// When the caller of the call that this is part of stops waiting.
+    pub fn of_this_call() -> Option<Instant> {
+        CURRENT.try_with(|deadline| deadline.0).ok().flatten()
     }
 }
 

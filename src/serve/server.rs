@@ -19,7 +19,7 @@ use super::{
 use crate::{
     api::{self, Gatekeeper, Realm},
     config::{Config, Storage},
-    front::{self, Door, Front, Gate, Health, Listener, Phase, Place, Tls},
+    front::{self, Deadline, Door, Front, Gate, Health, Listener, Phase, Place, Tls},
     metrics::Metrics,
 };
 
@@ -59,9 +59,9 @@ impl Server {
         let store: Arc<dyn Store> = match &config.storage {
             Storage::Memory => Arc::new(MemoryStore::new()),
             Storage::Sqlite(path) => Arc::new(SqliteStore::open_observed(path, observer)?),
-            Storage::Postgres(address) => {
-                Arc::new(PostgresStore::open(address, &config.postgres, observer).await?)
-            }
+            Storage::Postgres(address) => Arc::new(
+                PostgresStore::open(address, &config.postgres, Deadline::of_this_call, observer).await?,
+            ),
         };
         let files = Files::read(&config)?;
         let tls = watch::Sender::new(files.as_ref().map(Files::tls).transpose()?);

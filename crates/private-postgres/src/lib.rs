@@ -3,11 +3,13 @@
 
 #![allow(clippy::panic)]
 
+mod pgbouncer;
 mod programs;
 
 use std::{
     fs,
     io::Write,
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Stdio},
     sync::atomic::{AtomicU64, Ordering},
@@ -15,11 +17,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use pgbouncer::Pgbouncer;
 pub use programs::Programs;
 use tempfile::TempDir;
 
 /// The user of the databases, who may do everything and needs no password.
 pub const USER: &str = "metagate";
+
+/// The number in the socket's name, unless there is a port too.
+const PORT: u16 = 5432;
 
 /// How long a server may take to start.
 const START_WAIT_MAX: Duration = Duration::from_secs(60);
@@ -30,6 +36,7 @@ pub struct PrivatePostgres {
     programs: Programs,
     folder: TempDir,
     settings: Vec<String>,
+    port: u16,
     /// `None` while it is stopped.
     watched: Option<Child>,
     databases: AtomicU64,
@@ -50,6 +57,7 @@ impl PrivatePostgres {
             settings: settings.iter().map(|setting| (*setting).to_owned()).collect(),
             programs,
             folder,
+            port: PORT,
             watched: None,
             databases: AtomicU64::new(0),
         };
@@ -73,6 +81,28 @@ impl PrivatePostgres {
         Ok(server)
     }
 
+    /// Makes a server that is reached over TLS too, at a port of `localhost`, with a certificate and its key in PEM.
+    ///
+    /// # Errors
+    /// See [`PrivatePostgres::start`].
+    ///
+    /// # Panics
+    /// See [`PrivatePostgres::start`].
+    pub fn start_with_tls(certificate: &[u8], key: &[u8]) -> Result<Self, String> {
+        let mut server = Self::start(&[])?;
+        for (name, content) in [("server.crt", certificate), ("server.key", key)] {
+            let written = server.programs.write(&server.data().join(name), content);
+            written.unwrap_or_else(|error| panic!("cannot write {name}: {error}"));
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let port = listener.unwrap_or_else(|error| panic!("no port: {error}")).port();
+        server.settings =
+            ["ssl=on".to_owned(), "listen_addresses=localhost".to_owned(), format!("port={port}")].into();
+        server.port = port;
+        server.begin();
+        Ok(server)
+    }
+
     /// Makes and starts a standby that follows this server, with `settings`.
     ///
     /// # Panics
@@ -84,6 +114,7 @@ impl PrivatePostgres {
             settings: settings.iter().map(|setting| (*setting).to_owned()).collect(),
             programs: self.programs.clone(),
             folder,
+            port: PORT,
             watched: None,
             databases: AtomicU64::new(0),
         };
@@ -103,9 +134,14 @@ impl PrivatePostgres {
         self.folder.path()
     }
 
-    /// The address of a database.
+    /// Its port on `localhost`, if it has one.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The address of a database, by the socket.
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://{USER}@/{database}?host={}", self.folder().display())
+        format!("postgres://{USER}@/{database}?host={}&port={}", self.folder().display(), self.port)
     }
 
     /// Makes a new database, of another one's content or empty. Returns its name.
@@ -153,7 +189,7 @@ impl PrivatePostgres {
         let _ = fs::remove_file(self.data().join("postmaster.pid"));
         let data = self.data();
         let folder = self.folder().to_string_lossy().into_owned();
-        let mut command = self.programs.watched(self.folder(), "postgres");
+        let mut command = self.programs.watched(self.folder(), &self.programs.path("postgres"));
         command.args(["-D", &data.to_string_lossy(), "-k", &folder]);
         for setting in ["listen_addresses=", "max_connections=200"]
             .into_iter()
@@ -185,12 +221,17 @@ impl PrivatePostgres {
     fn is_ready(&self) -> bool {
         let host = self.folder().to_string_lossy().into_owned();
         let mut command = self.programs.command("pg_isready");
-        command.args(["-q", "-h", &host, "-U", USER]).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .env("PGPORT", self.port.to_string())
+            .args(["-q", "-h", &host, "-U", USER])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         command.status().is_ok_and(|status| status.success())
     }
 
     fn run(&self, program: &str, arguments: &[&str]) -> String {
-        let output = self.programs.command(program).args(arguments).output();
+        let output =
+            self.programs.command(program).env("PGPORT", self.port.to_string()).args(arguments).output();
         let output = output.unwrap_or_else(|error| panic!("cannot run {program}: {error}"));
         assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).trim_end().to_owned()

@@ -2,7 +2,10 @@
 
 use std::{
     env, fs, io,
-    os::unix::{fs::chown, process::CommandExt},
+    os::unix::{
+        fs::{PermissionsExt, chown},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -29,7 +32,8 @@ impl Programs {
     /// # Errors
     /// The words for a line `skipped: …`.
     pub fn find() -> Result<Self, String> {
-        let folder = on_path("initdb").or_else(|| {
+        let on_path = on_path("initdb").and_then(|path| path.parent().map(Path::to_owned));
+        let folder = on_path.or_else(|| {
             let versions = fs::read_dir("/usr/lib/postgresql").ok()?;
             let folders = versions.filter_map(|entry| Some(entry.ok()?.path().join("bin")));
             folders.filter(|folder| folder.join("initdb").is_file()).max()
@@ -45,9 +49,14 @@ impl Programs {
         Ok(Self { folder, user })
     }
 
+    /// Where a program is.
+    pub fn path(&self, program: &str) -> PathBuf {
+        self.folder.join(program)
+    }
+
     /// A program, to be run.
     pub fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(self.folder.join(program));
+        let mut command = Command::new(self.path(program));
         self.as_user(&mut command);
         command.current_dir("/");
         command
@@ -55,10 +64,10 @@ impl Programs {
 
     /// A program that is killed when a line comes on its standard input, or that closes: with this process at the latest.
     /// Then `folder` is removed too.
-    pub fn watched(&self, folder: &Path, program: &str) -> Command {
+    pub(crate) fn watched(&self, folder: &Path, program: &Path) -> Command {
         let mut command = Command::new("/bin/sh");
         self.as_user(&mut command);
-        command.args(["-c", WATCH, "sh"]).args([folder, &self.folder.join(program)]);
+        command.args(["-c", WATCH, "sh"]).args([folder, program]);
         command.stdin(Stdio::piped()).current_dir("/");
         command
     }
@@ -69,10 +78,25 @@ impl Programs {
     /// If it cannot be made.
     pub fn folder(&self) -> io::Result<TempDir> {
         let folder = tempfile::Builder::new().prefix("postgres-").tempdir()?;
-        if let Some(user) = &self.user {
-            chown(folder.path(), Some(user.uid.as_raw()), Some(user.gid.as_raw()))?;
-        }
+        self.give(folder.path())?;
         Ok(folder)
+    }
+
+    /// Writes a file that they, and nobody else, may read.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub(crate) fn write(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        fs::write(path, content)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        self.give(path)
+    }
+
+    fn give(&self, path: &Path) -> io::Result<()> {
+        match &self.user {
+            Some(user) => chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw())),
+            None => Ok(()),
+        }
     }
 
     fn as_user(&self, command: &mut Command) {
@@ -82,8 +106,8 @@ impl Programs {
     }
 }
 
-fn on_path(program: &str) -> Option<PathBuf> {
+/// The program, with links followed, if it is on the path.
+pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
-    let found = env::split_paths(&path).find_map(|folder| fs::canonicalize(folder.join(program)).ok())?;
-    found.parent().map(Path::to_owned)
+    env::split_paths(&path).find_map(|folder| fs::canonicalize(folder.join(program)).ok())
 }

@@ -8,7 +8,6 @@ use std::{
 };
 
 use domain::{Change, Details, OrganizationId, Timestamp};
-use futures_util::future::join_all;
 use storage::{Commit, Observer, StoreError};
 use tokio::sync::oneshot;
 use tokio_postgres::{Row, types::Type};
@@ -29,6 +28,7 @@ const NO_ORGANIZATION: i32 = -1;
 struct Write {
     organization: OrganizationId,
     changes: Vec<Change>,
+    deadline: Option<Instant>,
     /// Closed once nobody waits any more.
     reply: oneshot::Sender<Result<Details, StoreError>>,
 }
@@ -67,9 +67,10 @@ impl Batches {
         changes: Vec<Change>,
     ) -> Result<Details, StoreError> {
         let (reply, answer) = oneshot::channel();
+        let deadline = self.0.database.deadline();
         {
             let mut waiting = self.0.lock();
-            waiting.writes.push_back(Write { organization, changes, reply });
+            waiting.writes.push_back(Write { organization, changes, deadline, reply });
             if waiting.lanes < LANES_MAX {
                 waiting.lanes += 1;
                 tokio::spawn(lane(self.0.clone()));
@@ -182,10 +183,11 @@ impl Lane {
         }
         let expected = batch.len();
         let mut arguments = Arguments::default();
-        let mut replies = Vec::with_capacity(expected);
-        for Write { organization, changes, reply } in batch {
-            arguments.push(organization, changes);
-            replies.push(reply);
+        let mut deadline = Some(Instant::now());
+        for write in batch.iter() {
+            arguments.push(&write.organization, &write.changes);
+            // The last one's; none, if somebody has none.
+            deadline = deadline.zip(write.deadline).map(|(one, other)| one.max(other));
         }
         let statement = "SELECT refused, sequence, at FROM metagate.apply_1($1, $2, $3, $4, $5)";
         let parameters: &[_] = &[
@@ -195,13 +197,7 @@ impl Lane {
             (&arguments.keys as _, Type::TEXT_ARRAY),
             (&arguments.values as _, Type::BYTEA_ARRAY),
         ];
-        let rows = tokio::select! {
-            rows = lease.query(statement, parameters) => rows?,
-            // Once nobody waits, the database need not go on: dropping the lease cancels it.
-            _ = join_all(replies.into_iter().map(oneshot::Sender::closed)) => {
-                return Err(Failure::given_up(Duration::ZERO));
-            }
-        };
+        let rows = lease.query_until(deadline, statement, parameters).await?;
         if rows.len() != expected {
             return Err(Failure::Final(StoreError::unavailable("the database answered another question")));
         }

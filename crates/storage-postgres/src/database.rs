@@ -6,28 +6,19 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use deadpool_postgres::{
     Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
 };
-use tokio::time::timeout;
+use tokio::{runtime::Handle, time::timeout};
 use tokio_postgres::{
     Client, NoTls, Row,
     types::{ToSql, Type},
 };
-use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::{
-    OpenError, Settings,
-    address::Address,
-    error::{Failure, one_line},
-    retry::Retry,
-};
-
-/// How long a statement that was given up may take to stop, before its connection is.
-const STOP_WAIT_MAX: Duration = Duration::from_secs(1);
+use crate::{CallersDeadline, OpenError, Settings, address::Address, error::Failure, retry::Retry};
 
 /// How often it is tried to reach the database when it could not be.
 const PROBE_EVERY: Duration = Duration::from_millis(500);
@@ -40,15 +31,18 @@ pub(crate) type Parameters<'a> = [(&'a (dyn ToSql + Sync), Type)];
 #[derive(Clone)]
 pub(crate) struct Database {
     pool: Pool,
-    tls: Option<MakeRustlsConnect>,
     wait: Duration,
     statement_wait: Duration,
     reachable: Arc<AtomicBool>,
+    deadline: CallersDeadline,
 }
 
 impl Database {
-    pub(crate) fn new(address: &Address, settings: &Settings) -> Result<Self, OpenError> {
-        let tls = address.tls()?;
+    pub(crate) fn new(
+        address: &Address,
+        settings: &Settings,
+        deadline: CallersDeadline,
+    ) -> Result<Self, OpenError> {
         let mut config = address.config().clone();
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(settings.wait);
@@ -56,7 +50,7 @@ impl Database {
         // A host that is gone without a word.
         config.keepalives_idle(Duration::from_secs(15)).tcp_user_timeout(Duration::from_secs(30));
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = match tls.clone() {
+        let manager = match address.tls()? {
             Some(tls) => Manager::from_config(config, tls, recycling),
             None => Manager::from_config(config, NoTls, recycling),
         };
@@ -69,7 +63,7 @@ impl Database {
             .build()
             .map_err(|error| OpenError::Database(error.to_string()))?;
         let reachable = Arc::new(AtomicBool::new(true));
-        Ok(Self { pool, tls, wait: settings.wait, statement_wait: settings.statement_wait, reachable })
+        Ok(Self { pool, wait: settings.wait, statement_wait: settings.statement_wait, reachable, deadline })
     }
 
     /// A connection, for whoever waits long enough.
@@ -80,7 +74,7 @@ impl Database {
             }
             Failure::of_pool(error)
         })?;
-        Ok(Lease { object: Some(object), is_clean: true, tls: self.tls.clone(), wait: self.statement_wait })
+        Ok(Lease { object: Some(object), is_clean: true, wait: self.statement_wait })
     }
 
     /// Runs one statement, alone in its transaction, of which it makes no difference how often it is run; again, if it is
@@ -93,7 +87,7 @@ impl Database {
         let mut retry = self.retry();
         loop {
             let answer = match self.lease().await {
-                Ok(mut lease) => lease.query(statement, parameters).await,
+                Ok(mut lease) => lease.query_until(self.deadline(), statement, parameters).await,
                 Err(failure) => Err(failure),
             };
             match answer {
@@ -102,6 +96,11 @@ impl Database {
                 rows => return rows,
             }
         }
+    }
+
+    /// When whoever calls now stops waiting.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        (self.deadline)()
     }
 
     /// Whether connections could be had when one was last needed.
@@ -139,11 +138,40 @@ pub(crate) struct Lease {
     object: Option<Object>,
     /// Whether nothing waits for an answer, and no transaction for its end.
     is_clean: bool,
-    tls: Option<MakeRustlsConnect>,
     wait: Duration,
 }
 
 impl Lease {
+    /// Runs a statement, alone in its transaction, in one round trip. It is given up in the database too when the deadline
+    /// has come, if there is one.
+    pub(crate) async fn query_until(
+        &mut self,
+        deadline: Option<Instant>,
+        statement: &str,
+        parameters: &Parameters<'_>,
+    ) -> Result<Vec<Row>, Failure> {
+        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        let Some(left) = left.filter(|left| *left < self.wait) else {
+            return self.query(statement, parameters).await;
+        };
+        // A timeout of 0 would be none. A commit that is given up while it waits for its replica is acknowledged all the
+        // same: by then the deadline has passed for whoever is waiting.
+        let begin = format!("BEGIN; SET LOCAL statement_timeout = {}", left.as_millis().max(1));
+        let (client, bounds) = self.client()?;
+        let answer = async {
+            let (began, rows, ended) = tokio::join!(
+                client.batch_execute(&begin),
+                client.query_typed(statement, parameters),
+                client.batch_execute("COMMIT"),
+            );
+            began?;
+            let rows = rows?;
+            ended?;
+            Ok(rows)
+        };
+        bounds.answer(answer).await
+    }
+
     /// Runs a statement.
     pub(crate) async fn query(
         &mut self,
@@ -190,8 +218,7 @@ pub(crate) struct Bounds<'a> {
 }
 
 impl Bounds<'_> {
-    /// Waits for an answer, for a bounded time. Dropped before it is there, the question is cancelled in the database
-    /// too, and the connection closed.
+    /// Waits for an answer, for a bounded time.
     pub(crate) async fn answer<T>(
         self,
         answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
@@ -208,22 +235,14 @@ impl Drop for Lease {
         if self.is_clean {
             return;
         }
-        // Somebody else must not wait for the answer to what nobody wants to know any more.
-        if let Some(object) = self.object.take() {
-            let connection = Object::take(object);
-            let (cancel, tls) = (connection.cancel_token(), self.tls.clone());
-            tokio::spawn(async move {
-                let cancelled = async {
-                    match tls {
-                        Some(tls) => cancel.cancel_query(tls).await,
-                        None => cancel.cancel_query(NoTls).await,
-                    }
-                };
-                if let Ok(Err(error)) = timeout(STOP_WAIT_MAX, cancelled).await {
-                    tracing::debug!(error = one_line(&error), "cannot cancel a statement");
-                }
-                drop(connection);
-            });
-        }
+        let (Some(object), Ok(runtime)) = (self.object.take(), Handle::try_current()) else { return };
+        let wait = self.wait;
+        // What nobody waits for goes on in the database; behind it the connection is free. Asked to stop it, some poolers
+        // fall over, and a commit that waits for its replica would be acknowledged without it.
+        runtime.spawn(async move {
+            if !matches!(timeout(wait, object.batch_execute("ROLLBACK")).await, Ok(Ok(()))) {
+                drop(Object::take(object));
+            }
+        });
     }
 }

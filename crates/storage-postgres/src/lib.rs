@@ -11,7 +11,7 @@ mod read;
 mod retry;
 mod schema;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use domain::{Change, Details, Entry, Key, Organization, OrganizationId, OrganizationState, Page, Query};
@@ -39,6 +39,9 @@ impl Default for Settings {
     }
 }
 
+/// Tells when whoever calls now stops waiting, if he has said so: the database then stops too.
+pub type CallersDeadline = fn() -> Option<Instant>;
+
 /// A store in a PostgreSQL database, which it may share with others.
 pub struct PostgresStore {
     database: Database,
@@ -50,8 +53,13 @@ impl PostgresStore {
     ///
     /// # Errors
     /// See [`OpenError`].
-    pub async fn open(address: &Address, settings: &Settings, observer: Observer) -> Result<Self, OpenError> {
-        let database = Database::new(address, settings)?;
+    pub async fn open(
+        address: &Address,
+        settings: &Settings,
+        deadline: CallersDeadline,
+        observer: Observer,
+    ) -> Result<Self, OpenError> {
+        let database = Database::new(address, settings, deadline)?;
         schema::migrate(&database).await?;
         Ok(Self { batches: Batches::new(database.clone(), settings.wait, observer), database })
     }

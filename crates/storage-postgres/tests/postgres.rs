@@ -1,9 +1,0 @@
-//! The suite on a private server, and what is PostgreSQL's own.
-
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-extern crate metagate_storage_postgres as storage_postgres;
-
-mod fixture;
-
-storage::storage_suite!(where fixture::server().is_some() => Box::new(fixture::fresh().await));

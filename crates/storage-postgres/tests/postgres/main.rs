@@ -1,0 +1,18 @@
+//! The suite on a private server: alone, with two gateways, and through a pooler; and what is PostgreSQL's own.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+extern crate metagate_storage_postgres as storage_postgres;
+
+mod fixture;
+mod gateways;
+mod migrations;
+mod pages;
+mod pooler;
+mod secrecy;
+
+mod alone {
+    use crate::fixture;
+
+    storage::storage_suite!(where fixture::server().is_some() => Box::new(fixture::fresh().await));
+}
