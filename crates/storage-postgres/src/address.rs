@@ -1,6 +1,6 @@
 //! Where the database is: a libpq URL, and what it says of TLS.
 
-use std::{fmt, fs, path::PathBuf, str::FromStr, sync::Arc};
+use std::{fmt, fs, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
 use percent_encoding::percent_decode_str;
 use rustls::{
@@ -71,6 +71,13 @@ impl FromStr for Address {
         }
         if !kept.iter().any(|option| option.starts_with("target_session_attrs=")) {
             config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        }
+        // A host may be gone without a word.
+        if !kept.iter().any(|option| option.starts_with("keepalives")) {
+            config.keepalives_idle(Duration::from_secs(15));
+        }
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(Duration::from_secs(30));
         }
         if config.get_application_name().is_none() {
             config.application_name("metagate");

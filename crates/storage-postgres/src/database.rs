@@ -47,8 +47,6 @@ impl Database {
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(settings.wait);
         }
-        // A host that is gone without a word.
-        config.keepalives_idle(Duration::from_secs(15)).tcp_user_timeout(Duration::from_secs(30));
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = match address.tls()? {
             Some(tls) => Manager::from_config(config, tls, recycling),

@@ -1,7 +1,7 @@
 //! The embedded store: one SQLite file, and one process that has it.
 //!
-//! One thread writes, and makes whatever is waiting durable in one commit; a few connections read. What is known of
-//! organizations is also kept in memory: every call asks for one.
+//! One thread writes, and makes whatever is waiting durable in one commit; a few connections read. Nothing is kept in
+//! memory but what SQLite keeps: a start takes the same time whatever is in the file.
 
 mod checksum;
 mod error;
@@ -12,11 +12,7 @@ mod schema;
 mod tuning;
 mod writer;
 
-use std::{
-    collections::HashMap,
-    path::Path,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use domain::{
@@ -36,16 +32,11 @@ use writer::Writer;
 
 /// A store in a SQLite file.
 pub struct SqliteStore {
-    organizations: Organizations,
     readers: Readers,
     writer: Writer,
     /// Held as long as the store is open.
     _lock: std::fs::File,
 }
-
-/// The organizations as they are in the file, changed after each commit and before it is acknowledged.
-#[derive(Clone, Default)]
-struct Organizations(Arc<RwLock<HashMap<OrganizationId, Row>>>);
 
 /// An organization's row.
 #[derive(Clone, Debug)]
@@ -54,24 +45,6 @@ struct Row {
     organization: Organization,
     last_event_at: Timestamp,
     entries: u64,
-}
-
-impl Organizations {
-    fn get(&self, id: &OrganizationId) -> Option<Row> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
-    }
-
-    /// The number of an organization whose metadata can be seen.
-    fn visible(&self, id: &OrganizationId) -> Option<i64> {
-        let organizations = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let row = organizations.get(id).filter(|row| row.organization.state != OrganizationState::Removed)?;
-        Some(row.number)
-    }
-
-    fn extend(&self, rows: impl IntoIterator<Item = Row>) {
-        let mut organizations = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        organizations.extend(rows.into_iter().map(|row| (row.organization.id.clone(), row)));
-    }
 }
 
 impl SqliteStore {
@@ -105,13 +78,10 @@ impl SqliteStore {
     fn open_with(path: &Path, tuning: Tuning, observer: Observer) -> Result<Self, OpenError> {
         let lock = schema::lock(path)?;
         let connection = schema::open(path, tuning.mistake)?;
-        let organizations = Organizations::default();
-        organizations
-            .extend(schema::organizations(&connection).map_err(|error| OpenError::sqlite(path, &error))?);
         let readers = Readers::open(path).map_err(|error| OpenError::sqlite(path, &error))?;
-        let writer = Writer::start(connection, organizations.clone(), tuning, observer)
+        let writer = Writer::start(connection, tuning, observer)
             .map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
-        Ok(Self { organizations, readers, writer, _lock: lock })
+        Ok(Self { readers, writer, _lock: lock })
     }
 
     /// How often the store has made writes durable since it was opened.
@@ -132,17 +102,17 @@ impl Store for SqliteStore {
     }
 
     async fn get(&self, organization: &OrganizationId, key: &Key) -> Result<Option<Entry>, StoreError> {
-        let Some(number) = self.organizations.visible(organization) else { return Ok(None) };
-        self.readers.read_now(|connection| page::get(connection, number, key))
+        self.readers.read_now(|connection| page::get(connection, organization, key))
     }
 
     async fn list(&self, organization: &OrganizationId, query: Query) -> Result<Page, StoreError> {
-        let Some(number) = self.organizations.visible(organization) else { return Ok(Page::default()) };
-        self.readers.read(move |connection| page::list(connection, number, &query)).await
+        let organization = organization.clone();
+        self.readers.read(move |connection| page::list(connection, &organization, &query)).await
     }
 
     async fn organization(&self, id: &OrganizationId) -> Result<Option<Organization>, StoreError> {
-        Ok(self.organizations.get(id).map(|row| row.organization))
+        let row = self.readers.read_now(|connection| schema::organization(connection, id))?;
+        Ok(row.map(|row| row.organization))
     }
 
     async fn create_organization(&self, id: &OrganizationId, name: &str) -> Result<Organization, StoreError> {

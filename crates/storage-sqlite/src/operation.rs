@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use storage::{Effect, StoreError, judge};
 use tokio::sync::oneshot;
 
-use crate::{Organizations, Row, error::failure, schema};
+use crate::{Row, error::failure, schema};
 
 /// Values up to this size, in bytes, stand beside their keys.
 pub(crate) const INLINE_BYTES_MAX: usize = 2_048;
@@ -68,7 +68,6 @@ fn finish<T: 'static>(outcome: Result<T, StoreError>, reply: Reply<T>) -> (Optio
 /// One operation inside a transaction.
 pub(crate) struct Step<'a> {
     connection: &'a Connection,
-    organizations: &'a Organizations,
     /// What earlier operations of the transaction did.
     changed: &'a HashMap<OrganizationId, Row>,
     /// What this one does to its organization's row.
@@ -76,20 +75,19 @@ pub(crate) struct Step<'a> {
 }
 
 impl<'a> Step<'a> {
-    pub(crate) fn new(
-        connection: &'a Connection,
-        organizations: &'a Organizations,
-        changed: &'a HashMap<OrganizationId, Row>,
-    ) -> Self {
-        Self { connection, organizations, changed, row: None }
+    pub(crate) fn new(connection: &'a Connection, changed: &'a HashMap<OrganizationId, Row>) -> Self {
+        Self { connection, changed, row: None }
     }
 
-    fn find(&self, id: &OrganizationId) -> Option<Row> {
-        self.changed.get(id).cloned().or_else(|| self.organizations.get(id))
+    fn find(&self, id: &OrganizationId) -> Result<Option<Row>, StoreError> {
+        match self.changed.get(id) {
+            Some(row) => Ok(Some(row.clone())),
+            None => schema::organization(self.connection, id).map_err(failure),
+        }
     }
 
     fn apply(&mut self, id: &OrganizationId, changes: Vec<Change>) -> Result<Details, StoreError> {
-        let row = self.find(id).filter(|row| row.organization.state != OrganizationState::Removed);
+        let row = self.find(id)?.filter(|row| row.organization.state != OrganizationState::Removed);
         let mut row = row.ok_or(StoreError::OrganizationNotFound)?;
         let effects = judge(changes, |key| self.stored(row.number, key).map_err(failure))?;
         let at = Timestamp::now().max(row.last_event_at);
@@ -108,7 +106,7 @@ impl<'a> Step<'a> {
     }
 
     fn create(&mut self, id: &OrganizationId, name: String) -> Result<Organization, StoreError> {
-        let row = match self.find(id) {
+        let row = match self.find(id)? {
             Some(row) => row,
             None => self.insert(id, name).map_err(failure)?,
         };
@@ -122,7 +120,7 @@ impl<'a> Step<'a> {
         id: &OrganizationId,
         state: OrganizationState,
     ) -> Result<Organization, StoreError> {
-        let mut row = self.find(id).ok_or(StoreError::OrganizationNotFound)?;
+        let mut row = self.find(id)?.ok_or(StoreError::OrganizationNotFound)?;
         if row.organization.state != state {
             if row.organization.state == OrganizationState::Removed {
                 return Err(StoreError::OrganizationNotFound);

@@ -1,56 +1,61 @@
 //! Reading metadata.
 
 use bytes::Bytes;
-use domain::{Entry, Key, Page, Query, Timestamp};
-use rusqlite::{Connection, OptionalExtension, Row, named_params, types::Value};
+use domain::{Entry, Key, OrganizationId, OrganizationState, Page, Query, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Row, types::Value};
 
-use crate::schema::conversion;
+use crate::schema::{self, conversion};
 
 /// The columns of [`entry`].
 macro_rules! select_entry {
     ($rest:literal) => {
         concat!(
             "SELECT key, coalesce(value, (SELECT value FROM large_value WHERE number = large_value)), sequence, \
-             created_at, changed_at FROM metadata WHERE organization = :organization ",
+             created_at, changed_at FROM metadata WHERE organization = ",
             $rest
         )
     };
 }
 
 /// The entry of a key.
-pub(crate) fn get(connection: &Connection, organization: i64, key: &Key) -> rusqlite::Result<Option<Entry>> {
-    let mut statement = connection.prepare_cached(select_entry!("AND key = :key"))?;
-    statement.query_row(named_params! {":organization": organization, ":key": key.as_str()}, entry).optional()
+pub(crate) fn get(
+    connection: &Connection,
+    organization: &OrganizationId,
+    key: &Key,
+) -> rusqlite::Result<Option<Entry>> {
+    let mut statement = connection.prepare_cached(select_entry!(
+        "(SELECT number FROM organization WHERE id = ?1 AND state <> 3) AND key = ?2"
+    ))?;
+    statement.query_row((organization.as_str(), key.as_str()), entry).optional()
 }
 
 /// A page, and the count of all that match, at one moment.
-pub(crate) fn list(connection: &Connection, organization: i64, query: &Query) -> rusqlite::Result<Page> {
+pub(crate) fn list(
+    connection: &Connection,
+    organization: &OrganizationId,
+    query: &Query,
+) -> rusqlite::Result<Page> {
     let snapshot = connection.unchecked_transaction()?;
-    let page = if query.filters.is_empty() {
-        unfiltered(&snapshot, organization, query)?
-    } else {
-        filtered(&snapshot, organization, query)?
+    let page = match schema::organization(&snapshot, organization)? {
+        None => Page::default(),
+        Some(row) if row.organization.state == OrganizationState::Removed => Page::default(),
+        Some(row) if query.filters.is_empty() => unfiltered(&snapshot, &row, query)?,
+        Some(row) => filtered(&snapshot, row.number, query)?,
     };
     snapshot.commit()?;
     Ok(page)
 }
 
-fn unfiltered(connection: &Connection, organization: i64, query: &Query) -> rusqlite::Result<Page> {
-    let mut statement = connection.prepare_cached("SELECT entries FROM organization WHERE number = ?1")?;
-    let total: u64 = statement.query_row([organization], |row| row.get(0))?;
+fn unfiltered(connection: &Connection, organization: &crate::Row, query: &Query) -> rusqlite::Result<Page> {
+    let total = organization.entries;
     if query.offset >= total {
         return Ok(Page { entries: Vec::new(), total });
     }
-    let mut statement =
-        connection.prepare_cached(select_entry!("ORDER BY key LIMIT :limit OFFSET :offset"))?;
+    let mut statement = connection.prepare_cached(select_entry!("?1 ORDER BY key LIMIT ?2 OFFSET ?3"))?;
     // To SQLite, a negative limit is none.
-    let parameters = named_params! {
-        ":organization": organization,
-        ":limit": query.limit.map_or(-1, i64::from),
-        ":offset": query.offset,
-    };
-    let entries = statement.query_map(parameters, entry)?.collect::<rusqlite::Result<_>>()?;
-    Ok(Page { entries, total })
+    let limit = query.limit.map_or(-1, i64::from);
+    let entries = statement.query_map((organization.number, limit, query.offset), entry)?;
+    Ok(Page { entries: entries.collect::<rusqlite::Result<_>>()?, total })
 }
 
 /// Looks at the keys alone, from the index, and reads only what is on the page.
@@ -71,8 +76,8 @@ fn filtered(connection: &Connection, organization: i64, query: &Query) -> rusqli
             continue;
         }
         if page.total >= query.offset && page.entries.len() < limit {
-            let key = Key::new(key.to_owned()).map_err(|error| conversion(0, error))?;
-            page.entries.extend(get(connection, organization, &key)?);
+            let mut statement = connection.prepare_cached(select_entry!("?1 AND key = ?2"))?;
+            page.entries.push(statement.query_row((organization, key), entry)?);
         }
         page.total += 1;
     }
@@ -152,7 +157,8 @@ mod tests {
     /// A page, and how many steps of SQLite's machine it took.
     fn counted(connection: &mut Connection, organization: u64, query: &Query) -> (Page, u64) {
         // Statements are prepared when they are first run, which takes steps too.
-        list(connection, organization as i64, query).unwrap();
+        let id = OrganizationId::new(&format!("id-{organization}")).unwrap();
+        list(connection, &id, query).unwrap();
         let steps = Arc::new(AtomicU64::new(0));
         let counter = steps.clone();
         let count = move || {
@@ -160,7 +166,7 @@ mod tests {
             false
         };
         connection.progress_handler(1, Some(count)).unwrap();
-        let page = list(connection, organization as i64, query).unwrap();
+        let page = list(connection, &id, query).unwrap();
         connection.progress_handler(0, None::<fn() -> bool>).unwrap();
         (page, steps.load(Ordering::Relaxed))
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use domain::{Details, Organization, OrganizationId, OrganizationState, Timestamp};
-use rusqlite::{Connection, FileControl, MAIN_DB, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, FileControl, MAIN_DB, OpenFlags, OptionalExtension, TransactionBehavior};
 
 use crate::{
     OpenError, Row,
@@ -160,17 +160,16 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     transaction.commit().map_err(sqlite)
 }
 
-/// All organizations.
-pub(crate) fn organizations(connection: &Connection) -> rusqlite::Result<Vec<Row>> {
-    let mut statement = connection.prepare(
+/// An organization's row.
+pub(crate) fn organization(connection: &Connection, id: &OrganizationId) -> rusqlite::Result<Option<Row>> {
+    let mut statement = connection.prepare_cached(
         "SELECT number, id, name, state, created_at, sequence, last_event_at, last_metadata_sequence, \
-         last_metadata_at, entries FROM organization",
+         last_metadata_at, entries FROM organization WHERE id = ?1",
     )?;
-    let rows = statement.query_map([], |row| {
+    let row = statement.query_row([id.as_str()], |row| {
         let time = |column| row.get(column).map(Timestamp::from_micros);
-        let id = OrganizationId::new(&row.get::<_, String>(1)?);
         let organization = Organization {
-            id: id.map_err(|error| conversion(1, error))?,
+            id: id.clone(),
             name: row.get(2)?,
             state: state_of(row.get(3)?).ok_or(rusqlite::Error::IntegralValueOutOfRange(3, row.get(3)?))?,
             created_at: time(4)?,
@@ -178,8 +177,8 @@ pub(crate) fn organizations(connection: &Connection) -> rusqlite::Result<Vec<Row
             last_metadata_event: Details { sequence: row.get(7)?, at: time(8)? },
         };
         Ok(Row { number: row.get(0)?, organization, last_event_at: time(6)?, entries: row.get(9)? })
-    })?;
-    rows.collect()
+    });
+    row.optional()
 }
 
 /// The number of a state in the file.

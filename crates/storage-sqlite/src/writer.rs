@@ -17,7 +17,7 @@ use storage::{Commit, Observer, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    Organizations, Row,
+    Row,
     error::failure,
     operation::{Answer, Operation, Reply, Step},
     tuning::{Mistake, Tuning},
@@ -48,18 +48,12 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the thread.
-    pub(crate) fn start(
-        connection: Connection,
-        organizations: Organizations,
-        tuning: Tuning,
-        observer: Observer,
-    ) -> io::Result<Self> {
+    pub(crate) fn start(connection: Connection, tuning: Tuning, observer: Observer) -> io::Result<Self> {
         let (queue, operations) = mpsc::channel(QUEUE_MAX);
         let (running, commits) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicU64::new(0)));
         let log_pages = Arc::new(AtomicUsize::new(0));
         let work = Work {
             connection,
-            organizations,
             running: Running(running.clone()),
             commits: commits.clone(),
             log_pages,
@@ -107,7 +101,6 @@ impl Drop for Writer {
 
 struct Work {
     connection: Connection,
-    organizations: Organizations,
     running: Running,
     commits: Arc<AtomicU64>,
     /// How long the write-ahead log was after the last commit; 0 if that had nothing to write.
@@ -185,7 +178,6 @@ impl Work {
         if committed.is_ok() {
             self.commits.fetch_add(1, Ordering::Relaxed);
             (self.observer)(Commit { operations, took: start.elapsed() });
-            self.organizations.extend(changed.into_values());
         }
         for answer in answers {
             answer(committed.as_ref().err());
@@ -242,7 +234,7 @@ impl Work {
         changed: &mut HashMap<OrganizationId, Row>,
     ) -> Result<(), StoreError> {
         self.execute("SAVEPOINT operation").map_err(failure)?;
-        let mut step = Step::new(&self.connection, &self.organizations, changed);
+        let mut step = Step::new(&self.connection, changed);
         let (failed, answer) = operation.perform(&mut step);
         let row = step.row;
         answers.push(answer);
