@@ -63,9 +63,14 @@ impl Binaries {
 
     /// metagate as it comes, on a free port, with a directory that is written to `folder`.
     pub fn metagate(&self, folder: &Path, storage: &str) -> Result<Command, Error> {
+        self.metagate_of(folder, storage, 1)
+    }
+
+    /// The same, with many organizations.
+    pub fn metagate_of(&self, folder: &Path, storage: &str, organizations: usize) -> Result<Command, Error> {
         let mut command = self.program("metagate");
         command.arg("serve");
-        settings(&mut command, folder, storage)?;
+        settings(&mut command, folder, storage, organizations)?;
         Ok(command)
     }
 
@@ -74,7 +79,7 @@ impl Binaries {
         let Some(program) = &self.beside else { return Ok(None) };
         let mut command = Self::without_settings(program);
         command.arg("serve");
-        settings(&mut command, folder, "memory:")?;
+        settings(&mut command, folder, "memory:", 1)?;
         Ok(Some(command))
     }
 
@@ -83,7 +88,7 @@ impl Binaries {
         let counter = Counter(folder.join("syncs"));
         let mut command = self.program("counted");
         command.arg(&counter.0);
-        settings(&mut command, folder, storage)?;
+        settings(&mut command, folder, storage, 1)?;
         Ok((command, counter))
     }
 
@@ -111,9 +116,9 @@ impl Binaries {
     }
 }
 
-fn settings(command: &mut Command, folder: &Path, storage: &str) -> Result<(), Error> {
+fn settings(command: &mut Command, folder: &Path, storage: &str, organizations: usize) -> Result<(), Error> {
     let directory = folder.join("directory.toml");
-    directory::write(&directory)?;
+    directory::write(&directory, organizations)?;
     command.args(["--listen", "127.0.0.1:0", "--storage", storage, "--directory"]).arg(directory);
     Ok(())
 }

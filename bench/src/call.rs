@@ -130,6 +130,16 @@ impl Calls {
         Self::prepare(encoding, operation, value_bytes, different)
     }
 
+    /// Sets, in one organization after the other.
+    pub fn spread(encoding: Encoding, value_bytes: usize, organizations: usize) -> Result<Self, Error> {
+        let mut calls = Self::new(encoding, Operation::Set, value_bytes)?;
+        for (index, request) in calls.requests.iter_mut().enumerate() {
+            let organization = directory::organization(index % organizations);
+            request.headers_mut().insert("x-zitadel-orgid", organization.parse()?);
+        }
+        Ok(calls)
+    }
+
     /// Sets every key.
     pub fn fill(encoding: Encoding, value_bytes: usize) -> Result<Self, Error> {
         Self::prepare(encoding, Operation::Set, value_bytes, KEYS)

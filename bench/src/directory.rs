@@ -10,17 +10,25 @@ pub fn token(index: usize) -> String {
     format!("token-of-user-{}", index % USERS)
 }
 
-/// Writes the directory: one organization, and users who own it.
-pub fn write(path: &Path) -> io::Result<()> {
-    let organization = "69629023906488334";
-    let mut text = format!(
-        "[instance]\nid = \"1\"\n\n[[organization]]\nid = \"{organization}\"\nname = \"bench\"\nstate = \"active\"\n"
-    );
+/// The organization number `index`; the users are the first one's.
+pub fn organization(index: usize) -> String {
+    (69_629_023_906_488_334 + index).to_string()
+}
+
+/// Writes the directory: organizations, and users who own them.
+pub fn write(path: &Path, organizations: usize) -> io::Result<()> {
+    let mut text = "[instance]\nid = \"1\"\n".to_owned();
+    for id in (0..organizations).map(organization) {
+        text.push_str(&format!(
+            "\n[[organization]]\nid = \"{id}\"\nname = \"bench-{id}\"\nstate = \"active\"\n"
+        ));
+    }
+    let organization = organization(0);
     for index in 0..USERS {
         text.push_str(&format!(
             "\n[[user]]\nid = \"{index}\"\nname = \"user-{index}\"\norganization = \"{organization}\"\n\
              state = \"active\"\n[[user.token]]\nvalue = \"{}\"\n\
-             [[membership]]\nuser = \"{index}\"\norganization = \"{organization}\"\nroles = [\"ORG_OWNER\"]\n",
+             [[membership]]\nuser = \"{index}\"\ninstance = true\nroles = [\"IAM_OWNER\"]\n",
             token(index)
         ));
     }

@@ -8,6 +8,7 @@ mod disk;
 mod figures;
 mod load;
 mod machine;
+mod postgres;
 mod process;
 mod start;
 mod tables;
@@ -60,6 +61,8 @@ enum Section {
     Encodings,
     /// SQLite beside the disk and the memory store.
     Writers,
+    /// PostgreSQL, beside what pgbench does with it.
+    Postgres,
     /// From the start to the first answer, and idle memory.
     Start,
 }
@@ -107,6 +110,10 @@ async fn run(cli: Cli) -> Result<(), Error> {
                 tables::comparisons(&comparison::run(&binaries, folder.path(), &extent).await?)
             }
             Section::Writers => tables::writers(&writers::run(&binaries, folder.path(), &extent).await?),
+            Section::Postgres => match postgres::run(&binaries, folder.path(), &extent).await? {
+                Ok(all) => tables::postgres(&all),
+                Err(reason) => format!("skipped: {reason}\n"),
+            },
             Section::Start => tables::starts(&start::run(&binaries, folder.path(), &extent).await?),
         };
         text.push('\n');

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::{
     comparison::{Comparison, Figures, IN_FLIGHT},
     figures::Spread,
+    postgres::{CLIENTS, WRITERS, Writes},
     start::Starts,
     writers::Writers,
 };
@@ -64,6 +65,23 @@ pub fn writers(all: &[Writers]) -> String {
         text += &format!("  (SQLite to this: {})\n", ratio(most.to_target));
     }
     text
+}
+
+/// Writers to PostgreSQL.
+pub fn postgres(all: &[Writes]) -> String {
+    let mut text = format!(
+        "### PostgreSQL\n\n{WRITERS} gRPC writers, values of 100 B; pgbench: {CLIENTS} clients that upsert rows of the same size, prepared, \
+         each in a transaction of its own.\n\n| organizations | pgbench/s | writes/s | writes / pgbench |\n\
+         |--:|--:|--:|--:|\n"
+    );
+    for Writes { organizations, pgbench, metagate, to_pgbench } in all {
+        let [pgbench, metagate] = [pgbench, metagate].map(|rate| thousands(rate.median));
+        let to_pgbench = ratio(*to_pgbench);
+        text += &format!("| {organizations} | {pgbench} | {metagate} | {to_pgbench} |\n");
+    }
+    text.push('\n');
+    let is_met = all.iter().all(|writes| writes.to_pgbench.median >= 0.9);
+    text + &target("0.9 × pgbench", is_met)
 }
 
 /// Starts.

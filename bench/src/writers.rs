@@ -105,7 +105,7 @@ pub async fn run(binaries: &Binaries, folder: &Path, extent: &Extent) -> Result<
 }
 
 /// Writers to a server.
-struct Load<'a> {
+pub struct Load<'a> {
     connections: Connections,
     calls: &'a Arc<Calls>,
     /// Calls of a round.
@@ -114,7 +114,7 @@ struct Load<'a> {
 
 impl<'a> Load<'a> {
     /// Connects, and finds out how many calls a round of `duration` has.
-    async fn open(
+    pub async fn open(
         server: &Server,
         calls: &'a Arc<Calls>,
         writers: usize,
@@ -128,7 +128,7 @@ impl<'a> Load<'a> {
     }
 
     /// Acknowledged writes a second.
-    async fn round(&mut self) -> Result<f64, Error> {
+    pub async fn round(&mut self) -> Result<f64, Error> {
         let elapsed = self.connections.run(self.calls, self.count).await?.elapsed;
         Ok(rate(self.count, elapsed))
     }

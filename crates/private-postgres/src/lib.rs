@@ -209,6 +209,23 @@ impl PrivatePostgres {
         }
     }
 
+    /// Runs pgbench on a database, with `options` and a script. Returns the transactions a second, without the time to
+    /// connect.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub fn pgbench(&self, database: &str, script: &str, options: &[&str]) -> f64 {
+        let file = self.folder().join("script.sql");
+        let written = self.programs.write(&file, script.as_bytes());
+        written.unwrap_or_else(|error| panic!("cannot write the script: {error}"));
+        let (host, file) = (self.folder().to_string_lossy(), file.to_string_lossy());
+        let arguments = [&["-h", &host, "-U", USER, "-n", "-f", &file][..], options, &[database]].concat();
+        let printed = self.run("pgbench", &arguments);
+        let rate =
+            printed.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
+        rate.unwrap_or_else(|| panic!("pgbench says {printed}"))
+    }
+
     /// What it has written since it was started.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder().join("log")).unwrap_or_default()

@@ -1,0 +1,84 @@
+//! Writers to PostgreSQL, beside pgbench on the same server.
+
+use std::{path::Path, sync::Arc};
+
+use private_postgres::PrivatePostgres;
+
+use crate::{
+    Error, Extent,
+    binaries::Binaries,
+    call::{Calls, Encoding},
+    figures::Spread,
+    process::Server,
+    writers::Load,
+};
+
+/// How many write at once.
+pub const WRITERS: usize = 64;
+
+/// How many clients pgbench has.
+pub const CLIENTS: usize = 16;
+
+/// Over how many organizations they write.
+const ORGANIZATIONS: [usize; 2] = [1, 200];
+
+const VALUE_BYTES: usize = 100;
+
+/// What pgbench does: as metagate would if it had nothing to keep but values.
+const TABLE: &str = "CREATE TABLE entry (key bigint PRIMARY KEY, value bytea NOT NULL)";
+const UPSERT: &str = "\\set key random(1, 1000)\n\
+     INSERT INTO entry VALUES (:key, decode(repeat('ab', 100), 'hex')) \
+     ON CONFLICT (key) DO UPDATE SET value = excluded.value;\n";
+
+/// What writers to a number of organizations achieved.
+pub struct Writes {
+    pub organizations: usize,
+    /// Transactions a second.
+    pub pgbench: Spread,
+    /// Acknowledged writes a second.
+    pub metagate: Spread,
+    /// Of measurements that followed each other.
+    pub to_pgbench: Spread,
+}
+
+/// Measures all; or says why it cannot.
+pub async fn run(
+    binaries: &Binaries,
+    folder: &Path,
+    extent: &Extent,
+) -> Result<Result<Vec<Writes>, String>, Error> {
+    let postgres = match PrivatePostgres::start(&[]) {
+        Ok(postgres) => postgres,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let database = postgres.database(None);
+    postgres.sql(&database, TABLE);
+    let seconds = extent.duration.as_secs().max(1).to_string();
+    let (clients, threads) = (CLIENTS.to_string(), "2");
+    let options = ["-c", &clients, "-j", threads, "-T", &seconds, "-M", "prepared"];
+    let most = ORGANIZATIONS.into_iter().max().unwrap_or_default();
+    let server = Server::start(binaries.metagate_of(folder, &postgres.url(&database), most)?)?;
+    let mut all = Vec::new();
+    for organizations in ORGANIZATIONS {
+        eprintln!("PostgreSQL: {organizations} organizations");
+        let calls = Arc::new(Calls::spread(Encoding::Grpc, VALUE_BYTES, organizations)?);
+        let mut load = Load::open(&server, &calls, WRITERS, extent.duration).await?;
+        let mut rates = Vec::new();
+        for pair in 0..extent.pairs {
+            let bench = || postgres.pgbench(&database, UPSERT, &options);
+            rates.push(if pair % 2 == 0 {
+                (load.round().await?, bench())
+            } else {
+                let pgbench = bench();
+                (load.round().await?, pgbench)
+            });
+        }
+        all.push(Writes {
+            organizations,
+            pgbench: Spread::of(rates.iter().map(|rates| rates.1)),
+            metagate: Spread::of(rates.iter().map(|rates| rates.0)),
+            to_pgbench: Spread::of_ratios(&rates),
+        });
+    }
+    Ok(Ok(all))
+}
