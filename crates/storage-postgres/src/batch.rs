@@ -88,7 +88,7 @@ impl Shared {
 
 /// Does what waits, until there is nothing more.
 async fn lane(shared: Arc<Shared>) {
-    let mut lane = Lane { shared, organizations: Vec::new() };
+    let mut lane = Lane { shared, organizations: Vec::new(), counts: true };
     while let Some(batch) = lane.next() {
         lane.perform(batch).await;
     }
@@ -99,6 +99,8 @@ struct Lane {
     shared: Arc<Shared>,
     /// Those that are busy with this lane.
     organizations: Vec<OrganizationId>,
+    /// Whether it counts among the lanes.
+    counts: bool,
 }
 
 impl Drop for Lane {
@@ -107,7 +109,9 @@ impl Drop for Lane {
         for organization in &self.organizations {
             waiting.busy.remove(organization);
         }
-        waiting.lanes -= 1;
+        if self.counts {
+            waiting.lanes -= 1;
+        }
     }
 }
 
@@ -145,7 +149,12 @@ impl Lane {
                 self.organizations.push(write.organization.clone());
             }
         }
-        if batch.is_empty() { None } else { Some(batch) }
+        if batch.is_empty() {
+            // At once: who comes next must see that nobody would take him along.
+            (waiting.lanes, self.counts) = (waiting.lanes - 1, false);
+            return None;
+        }
+        Some(batch)
     }
 
     /// Does the writes, and answers.

@@ -1,12 +1,13 @@
 //! The store for several gateways: PostgreSQL, or an engine that speaks its protocol and knows PL/pgSQL.
 //!
 //! Nothing is kept in memory: what one gateway has acknowledged, every other one sees. Writes that wait share a
-//! transaction; each call is one statement, in one round trip.
+//! transaction, and so do those who ask for organizations; each is one statement, in one round trip.
 
 mod address;
 mod batch;
 mod database;
 mod error;
+mod lookup;
 mod read;
 mod retry;
 mod schema;
@@ -21,6 +22,7 @@ pub use address::{Address, without_password};
 use batch::Batches;
 use database::Database;
 pub use error::OpenError;
+use lookup::Lookups;
 
 /// How the database is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +48,7 @@ pub type CallersDeadline = fn() -> Option<Instant>;
 pub struct PostgresStore {
     database: Database,
     batches: Batches,
+    lookups: Lookups,
 }
 
 impl PostgresStore {
@@ -61,7 +64,8 @@ impl PostgresStore {
     ) -> Result<Self, OpenError> {
         let database = Database::new(address, settings, deadline)?;
         schema::migrate(&database).await?;
-        Ok(Self { batches: Batches::new(database.clone(), settings.wait, observer), database })
+        let batches = Batches::new(database.clone(), settings.wait, observer);
+        Ok(Self { batches, lookups: Lookups::new(database.clone()), database })
     }
 }
 
@@ -84,7 +88,7 @@ impl Store for PostgresStore {
     }
 
     async fn organization(&self, id: &OrganizationId) -> Result<Option<Organization>, StoreError> {
-        read::organization(&self.database, id).await.map_err(error::Failure::into_error)
+        self.lookups.organization(id).await
     }
 
     async fn create_organization(&self, id: &OrganizationId, name: &str) -> Result<Organization, StoreError> {

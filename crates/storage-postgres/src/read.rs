@@ -1,4 +1,4 @@
-//! Statements of one organization or entry, and pages.
+//! Statements of one organization or entry, and pages. Lookups of organizations are in `lookup.rs`, writes in `batch.rs`.
 
 use bytes::Bytes;
 use domain::{
@@ -12,16 +12,6 @@ use tokio_postgres::{
 };
 
 use crate::{database::Database, error::Failure};
-
-/// The organization.
-pub(crate) async fn organization(
-    database: &Database,
-    id: &OrganizationId,
-) -> Result<Option<Organization>, Failure> {
-    let parameters: &[_] = &[(&id.as_str() as _, Type::TEXT)];
-    let rows = database.query("SELECT * FROM metagate.organization_1($1)", parameters).await?;
-    rows.first().map(organization_of).transpose()
-}
 
 /// Creates an organization, or leaves it as it is.
 pub(crate) async fn create(

@@ -150,7 +150,7 @@ BEGIN
     INSERT INTO metagate.organization (
         id, name, state, created_at, sequence, last_event_at, last_metadata_sequence, last_metadata_at, entries
     ) VALUES (new_id, new_name, 1, _now, 1, _now, 1, _now, 0) ON CONFLICT (id) DO NOTHING;
-    RETURN QUERY SELECT * FROM metagate.organization AS o WHERE o.id = new_id;
+    RETURN QUERY SELECT o.* FROM metagate.organization AS o WHERE o.id = new_id;
 END
 $$;
 
@@ -190,10 +190,10 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION metagate.organization_1(of_id text) RETURNS SETOF metagate.organization
+CREATE FUNCTION metagate.organizations_1(ids text[]) RETURNS SETOF metagate.organization
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    RETURN QUERY SELECT * FROM metagate.organization AS o WHERE o.id = of_id;
+    RETURN QUERY SELECT o.* FROM metagate.organization AS o WHERE o.id = ANY (ids);
 END
 $$;
 

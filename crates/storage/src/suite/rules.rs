@@ -373,13 +373,15 @@ pub async fn a_write_whose_caller_leaves_is_whole_or_absent(store: &dyn Store) {
         let write = store.apply(&id, vec![set("a", &text), set("b", &text)]);
         // Polled once, then dropped.
         let _ = futures_util::FutureExt::now_or_never(write);
-        // What comes after it waits for it, if it is under way.
         store.apply(&id, vec![set("after", "v")]).await.unwrap();
-        let a = store.get(&id, &key("a")).await.unwrap().map(|entry| entry.value);
-        let b = store.get(&id, &key("b")).await.unwrap().map(|entry| entry.value);
-        assert_eq!(a, b);
+        // At one moment: it may happen yet.
+        let page = store.list(&id, Query::default()).await.unwrap();
+        let value_of =
+            |name| page.entries.iter().find(|entry| entry.key == key(name)).map(|entry| &entry.value);
+        assert_eq!(value_of("a"), value_of("b"));
     }
     let sequence = store.organization(&id).await.unwrap().unwrap().sequence;
     let details = store.apply(&id, vec![set("after", "v")]).await.unwrap();
-    assert_eq!(details.sequence, sequence + 1);
+    // Each of the others takes two numbers, if it happens in between.
+    assert_eq!((details.sequence - sequence) % 2, 1);
 }
