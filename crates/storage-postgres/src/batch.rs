@@ -21,6 +21,11 @@ const LANES_MAX: usize = 4;
 const BATCH_MAX: usize = 256;
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// A transaction waits for the company that the one before had, up to so many writes: those who were just answered come
+/// again, and a commit costs more than the wait. A lone writer waits for nobody.
+const COMPANY_MAX: usize = 8;
+const COMPANY_WAIT: Duration = Duration::from_millis(1);
+
 /// The answer of `apply_1` to a write whose organization is absent.
 const NO_ORGANIZATION: i32 = -1;
 
@@ -90,7 +95,11 @@ impl Shared {
 async fn lane(shared: Arc<Shared>) {
     let mut lane = Lane { shared, organizations: Vec::new(), counts: true };
     while let Some(batch) = lane.next() {
+        let company = batch.len().min(COMPANY_MAX);
         lane.perform(batch).await;
+        if lane.shared.lock().writes.len() < company - 1 {
+            tokio::time::sleep(COMPANY_WAIT).await;
+        }
     }
 }
 
