@@ -101,7 +101,9 @@ fn mistakes_end_in_one_clear_line() {
     .unwrap();
     for (arguments, want) in [
         (vec!["--listen".to_owned(), taken.to_string()], format!("cannot listen on {taken}: Address already in use")),
-        (vec!["--storage".to_owned(), "redis:x".to_owned()], "--storage: \"redis:x\" is not allowed; allowed is `sqlite:PATH` or `memory:`".to_owned()),
+        (vec!["--storage".to_owned(), "redis:x".to_owned()], "--storage: \"redis:x\" is not allowed; allowed is `sqlite:PATH`, `postgres://…` or `memory:`".to_owned()),
+        (vec!["--storage".to_owned(), "postgres://u:secret@h:x/db".to_owned()], "--storage: \"postgres://u@h:x/db\" is not allowed; allowed is a libpq URL".to_owned()),
+        (vec!["--storage".to_owned(), "postgres://u:secret@127.0.0.1:1/db?sslmode=disable".to_owned()], "storage postgres: error connecting to server: Connection refused".to_owned()),
         (vec!["--storage".to_owned(), format!("sqlite:{}", path("file/x.db"))], format!("storage {}: ", path("file"))),
         (vec!["--storage".to_owned(), format!("sqlite:{}", path("file"))], format!("storage {}: not a database, or damaged", path("file"))),
         (vec!["--directory".to_owned(), path("absent.toml")], format!("directory {}: No such file", path("absent.toml"))),
@@ -121,6 +123,7 @@ fn mistakes_end_in_one_clear_line() {
         }
         let (code, stderr) = fails(command.args(&arguments));
         assert_eq!(code, Some(1), "{arguments:?}: {stderr}");
+        assert!(!stderr.contains("secret"), "{stderr}");
         assert!(stderr.starts_with(&format!("metagate: {want}")), "{arguments:?}: {stderr}");
     }
     let (code, stderr) = fails(serve_in(folder.path()).arg("--nonsense"));

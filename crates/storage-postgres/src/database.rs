@@ -60,7 +60,8 @@ impl Database {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| OpenError::Database(error.to_string()))?;
-        let reachable = Arc::new(AtomicBool::new(true));
+        // Until it was reached for the first time, its caller is told what is wrong.
+        let reachable = Arc::new(AtomicBool::new(false));
         Ok(Self { pool, wait: settings.wait, statement_wait: settings.statement_wait, reachable, deadline })
     }
 
@@ -104,6 +105,11 @@ impl Database {
     /// Whether connections could be had when one was last needed.
     pub(crate) fn is_reachable(&self) -> bool {
         self.reachable.load(Ordering::Relaxed)
+    }
+
+    /// It was reached: from now on the log tells when it cannot be.
+    pub(crate) fn opened(&self) {
+        self.reachable.store(true, Ordering::Relaxed);
     }
 
     /// Notes that no connection can be had, and tries until one can: who is asked whether he is ready may be asked nothing

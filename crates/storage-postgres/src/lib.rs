@@ -64,6 +64,7 @@ impl PostgresStore {
     ) -> Result<Self, OpenError> {
         let database = Database::new(address, settings, deadline)?;
         schema::migrate(&database).await?;
+        database.opened();
         let batches = Batches::new(database.clone(), settings.wait, observer);
         Ok(Self { batches, lookups: Lookups::new(database.clone()), database })
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use storage::StoreError;
 use tokio_postgres::{Row, types::Type};
 
 use crate::{
@@ -40,7 +41,10 @@ pub(crate) async fn migrate(database: &Database) -> Result<(), OpenError> {
     loop {
         let failed = match step(database).await {
             Ok(outcome) => return outcome,
-            Err(failed) => failed.into_error().to_string(),
+            Err(failed) => match failed.into_error() {
+                StoreError::Unavailable(cause) => cause.to_string(),
+                other => other.to_string(),
+            },
         };
         attempt += 1;
         // `IF NOT EXISTS` may lose to somebody who does the same.
