@@ -163,7 +163,7 @@ fn what_can_be_wrong() {
             "2:2: unknown field `instanz`, expected one of `instance`, `organization`, `user`, `membership`",
         ),
         ("id = \"11\"", "id = \"10\"", "12:6: organization \"10\" is already defined"),
-        ("id = \"11\"", "id = \"\"", "12:6: an organization id must not be empty"),
+        ("id = \"11\"", "id = \"\"", "12:6: an organization id must not be empty or hold U+0000"),
         (
             "state = \"removed\"",
             "state = \"gone\"",
@@ -181,7 +181,7 @@ fn what_can_be_wrong() {
         (
             "organization = \"elsewhere\"",
             "organization = \"\"",
-            "43:16: an organization id must not be empty",
+            "43:16: an organization id must not be empty or hold U+0000",
         ),
         (
             "state = \"locked\"",

@@ -64,7 +64,7 @@ fn each_mistake_in_full() {
         // Contradictions are looked for only in a file of the right form; then all are told.
         (
             "[[membership]]\nuser = \"ghost\"\norganization = \"\"\nroles = []\n[[membership]]\nuser = \"ghost\"\nroles = []\n",
-            "d.toml:4:8: user \"ghost\" is not defined\nd.toml:5:16: an organization id must not be empty\n\
+            "d.toml:4:8: user \"ghost\" is not defined\nd.toml:5:16: an organization id must not be empty or hold U+0000\n\
              d.toml:7:1: a membership has exactly one of `organization` and `instance = true`\n\
              d.toml:8:8: user \"ghost\" is not defined",
         ),
