@@ -1,6 +1,6 @@
 //! Gateways on a store.
 
-use std::{fs, net::SocketAddr, path::Path};
+use std::{fs, net::SocketAddr, path::Path, process::Stdio};
 
 use http::{Request, Version};
 use tempfile::TempDir;
@@ -44,8 +44,10 @@ impl Gateways {
     /// Starts one.
     pub fn start(&self) -> Server {
         let mut command = metagate();
-        command.current_dir(self.path()).args(["serve", "--listen", "127.0.0.1:0", "--log-level", "off"]);
+        command.current_dir(self.path()).args(["serve", "--listen", "127.0.0.1:0", "--log-level", "error"]);
         command.args(["--directory", "directory.toml", "--storage", &self.storage]);
+        // It would say that the database is gone, which is known.
+        command.stderr(Stdio::null());
         Server::run(command)
     }
 

@@ -9,11 +9,13 @@
 mod caller;
 #[path = "../outside/client.rs"]
 mod client;
+mod crashes;
 #[path = "../outside/dialect.rs"]
 mod dialect;
 mod gateway;
 mod hand_made;
 mod history;
+mod load;
 mod part;
 mod registers;
 #[path = "../outside/server.rs"]
@@ -32,6 +34,10 @@ const PARTS: &[Part] = &[
     ("registers-memory", || Box::pin(registers::memory())),
     ("registers-sqlite", || Box::pin(registers::sqlite())),
     ("registers-postgres", || Box::pin(registers::postgres())),
+    ("gateway-killed", || Box::pin(crashes::gateway(1))),
+    ("gateway-of-two-killed", || Box::pin(crashes::gateway(2))),
+    ("database-killed", || Box::pin(crashes::database(1))),
+    ("database-of-two-killed", || Box::pin(crashes::database(2))),
 ];
 
 #[tokio::main]

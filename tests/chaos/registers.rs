@@ -60,12 +60,17 @@ pub async fn postgres() -> Outcome {
 
 /// One gateway.
 pub async fn sqlite() -> Outcome {
-    Outcome::Done(of_gateways(&[Gateways::on("sqlite:metagate.db").start().address]).await)
+    alone("sqlite:metagate.db").await
 }
 
 /// One gateway.
 pub async fn memory() -> Outcome {
-    let gateway = Gateways::on("memory:").start();
+    alone("memory:").await
+}
+
+async fn alone(storage: &str) -> Outcome {
+    let gateways = Gateways::on(storage);
+    let gateway = gateways.start();
     Outcome::Done(of_gateways(&[gateway.address]).await)
 }
 

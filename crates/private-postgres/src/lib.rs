@@ -17,6 +17,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 pub use pgbouncer::Pgbouncer;
 pub use programs::Programs;
 use tempfile::TempDir;
@@ -178,6 +182,38 @@ impl PrivatePostgres {
             told.transpose().unwrap_or_else(|error| panic!("cannot stop PostgreSQL: {error}"));
             watched.wait().unwrap_or_else(|error| panic!("cannot stop PostgreSQL: {error}"));
         }
+    }
+
+    /// Kills all its processes, at once.
+    ///
+    /// # Panics
+    /// If they cannot be killed.
+    pub fn kill(&mut self) {
+        let pid = fs::read_to_string(self.data().join("postmaster.pid")).ok();
+        let pid = pid.and_then(|text| text.lines().next()?.parse().ok());
+        let pid: i32 = pid.unwrap_or_else(|| panic!("PostgreSQL has no process"));
+        let send = |pid, signal| {
+            kill(Pid::from_raw(pid), signal).unwrap_or_else(|error| panic!("cannot send {signal}: {error}"));
+        };
+        // So that it neither makes others nor tells them to end.
+        send(pid, Signal::SIGSTOP);
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        let children = children.unwrap_or_else(|error| panic!("PostgreSQL's processes are not known: {error}"));
+        for child in children.split_ascii_whitespace().filter_map(|child| child.parse().ok()) {
+            // One may have ended by itself, and waits to be waited for.
+            send(child, Signal::SIGKILL);
+        }
+        send(pid, Signal::SIGKILL);
+        self.crash();
+    }
+
+    /// Makes a standby a server of its own, and waits until it is.
+    ///
+    /// # Panics
+    /// If it does not become one.
+    pub fn promote(&self) {
+        let is_promoted = self.sql("postgres", "SELECT pg_promote()");
+        assert_eq!(is_promoted, "t", "not promoted: {}", self.log());
     }
 
     /// Starts it again.
