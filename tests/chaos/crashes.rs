@@ -15,9 +15,12 @@ const ROUNDS: usize = 30;
 /// How long a load goes on before something dies.
 const LOAD: Duration = Duration::from_millis(250);
 
+/// A start after a crash syncs every single file else, which takes seconds.
+pub const SETTINGS: [&str; 1] = ["recovery_init_sync_method=syncfs"];
+
 /// A gateway is killed, of so many.
 pub async fn gateway(count: usize) -> Outcome {
-    let server = match PrivatePostgres::start(&[]) {
+    let server = match PrivatePostgres::start(&SETTINGS) {
         Ok(server) => server,
         Err(reason) => return Outcome::Skipped(reason),
     };
@@ -50,7 +53,7 @@ pub async fn gateway(count: usize) -> Outcome {
 
 /// The database of so many gateways is killed, or shut down at once.
 pub async fn database(count: usize) -> Outcome {
-    let mut server = match PrivatePostgres::start(&[]) {
+    let mut server = match PrivatePostgres::start(&SETTINGS) {
         Ok(server) => server,
         Err(reason) => return Outcome::Skipped(reason),
     };
@@ -63,22 +66,28 @@ pub async fn database(count: usize) -> Outcome {
         let load = Load::start(&addresses, round);
         load.goes_on().await;
         moment(LOAD).await;
+        let t = std::time::Instant::now();
         server = tokio::task::spawn_blocking(move || {
             if round % 2 == 0 {
                 server.crash();
             } else {
                 server.kill();
             }
+            eprintln!("{round} dead {:?}", t.elapsed());
             server.begin();
+            eprintln!("began {:?}", t.elapsed());
             server
         })
         .await
         .unwrap();
         load.goes_on().await;
+            eprintln!("go {:?}", t.elapsed());
         for address in &addresses {
             until("ready again", async || is_ready(*address).await).await;
         }
+            eprintln!("ready {:?}", t.elapsed());
         for mut ledger in load.stop().await {
+            eprintln!("check {:?}", t.elapsed());
             assert_eq!(ledger.failed().0, 0, "round {round}: no answer, of a gateway that was there");
             counts.add(ledger.check(addresses[round % count]).await);
             ledgers.push(ledger);

@@ -10,22 +10,26 @@ mod caller;
 #[path = "../outside/client.rs"]
 mod client;
 mod crashes;
+mod cuts;
 #[path = "../outside/dialect.rs"]
 mod dialect;
+mod failover;
 mod gateway;
 mod hand_made;
 mod history;
 mod load;
 mod part;
+mod proxy;
 mod registers;
 #[path = "../outside/server.rs"]
 mod server;
 
-use std::{pin::Pin, process::ExitCode, time::Instant};
+use std::{panic::AssertUnwindSafe, pin::Pin, process::ExitCode, time::Instant};
 
+use futures_util::FutureExt;
 use part::Outcome;
 
-type Part = (&'static str, fn() -> Pin<Box<dyn Future<Output = Outcome> + Send>>);
+type Part = (&'static str, fn() -> Pin<Box<dyn Future<Output = Outcome>>>);
 
 /// In the order in which they run.
 const PARTS: &[Part] = &[
@@ -38,6 +42,11 @@ const PARTS: &[Part] = &[
     ("gateway-of-two-killed", || Box::pin(crashes::gateway(2))),
     ("database-killed", || Box::pin(crashes::database(1))),
     ("database-of-two-killed", || Box::pin(crashes::database(2))),
+    ("cut", || Box::pin(cuts::cut())),
+    ("registers-cut", || Box::pin(cuts::registers())),
+    ("refused", || Box::pin(cuts::refused())),
+    ("unreachable", || Box::pin(cuts::unreachable())),
+    ("failover", || Box::pin(failover::follow())),
 ];
 
 #[tokio::main]
@@ -51,7 +60,7 @@ async fn main() -> ExitCode {
         }
         let start = Instant::now();
         // What a part found is in its panic, which was printed.
-        match tokio::spawn(part()).await {
+        match AssertUnwindSafe(part()).catch_unwind().await {
             Ok(Outcome::Done(what)) => println!("{name}: {what} ({:.0} s)", start.elapsed().as_secs_f64()),
             Ok(Outcome::Skipped(reason)) => println!("skipped: {name}: {reason}"),
             Err(_) => {

@@ -199,9 +199,18 @@ impl PrivatePostgres {
         send(pid, Signal::SIGSTOP);
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
         let children = children.unwrap_or_else(|error| panic!("PostgreSQL's processes are not known: {error}"));
-        for child in children.split_ascii_whitespace().filter_map(|child| child.parse().ok()) {
-            // One may have ended by itself, and waits to be waited for.
-            send(child, Signal::SIGKILL);
+        let children: Vec<i32> =
+            children.split_ascii_whitespace().filter_map(|child| child.parse().ok()).collect();
+        for child in &children {
+            send(*child, Signal::SIGKILL);
+        }
+        // Who still has its memory keeps the next one from starting. Nobody takes leave of the dead before it is dead too.
+        let is_dead = |child: &i32| {
+            let stat = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+            stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with('Z'))
+        };
+        while !children.iter().all(is_dead) {
+            thread::sleep(Duration::from_millis(1));
         }
         send(pid, Signal::SIGKILL);
         self.crash();
