@@ -108,7 +108,8 @@ impl Caller {
     pub async fn get(&mut self, key: &str) -> Result<Option<(u64, u64)>, Open> {
         if let Via::Store(store) = &self.via {
             let id = OrganizationId::new(&*self.organization).unwrap();
-            let entry = store.get(&id, &Key::new(key.to_owned()).unwrap()).await.map_err(|_| Open::Unavailable)?;
+            let entry =
+                store.get(&id, &Key::new(key.to_owned()).unwrap()).await.map_err(|_| Open::Unavailable)?;
             return Ok(entry.map(|entry| (of_bytes(&entry.value), entry.sequence)));
         }
         let response = self.call(GET, json!({"key": key})).await?;

@@ -66,40 +66,37 @@ pub async fn database(count: usize) -> Outcome {
         let load = Load::start(&addresses, round);
         load.goes_on().await;
         moment(LOAD).await;
-        let t = std::time::Instant::now();
         server = tokio::task::spawn_blocking(move || {
             if round % 2 == 0 {
                 server.crash();
             } else {
                 server.kill();
             }
-            eprintln!("{round} dead {:?}", t.elapsed());
             server.begin();
-            eprintln!("began {:?}", t.elapsed());
             server
         })
         .await
         .unwrap();
         load.goes_on().await;
-            eprintln!("go {:?}", t.elapsed());
         for address in &addresses {
             until("ready again", async || is_ready(*address).await).await;
         }
-            eprintln!("ready {:?}", t.elapsed());
         for mut ledger in load.stop().await {
-            eprintln!("check {:?}", t.elapsed());
             assert_eq!(ledger.failed().0, 0, "round {round}: no answer, of a gateway that was there");
             counts.add(ledger.check(addresses[round % count]).await);
             ledgers.push(ledger);
         }
     }
     check_again(&ledgers, addresses[0]).await;
-    Outcome::Done(format!("{count} gateway(s), their database killed or shut down at once in {ROUNDS} rounds: {counts}"))
+    Outcome::Done(format!(
+        "{count} gateway(s), their database killed or shut down at once in {ROUNDS} rounds: {counts}"
+    ))
 }
 
 /// Waits until what a gateway has left behind is done.
 pub async fn settle(server: &PrivatePostgres) {
-    let active = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND application_name = 'metagate'";
+    let active =
+        "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND application_name = 'metagate'";
     until("nothing under way", async || server.sql("postgres", active) == "0").await;
 }
 

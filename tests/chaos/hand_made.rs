@@ -39,11 +39,19 @@ const CASES: &[Case] = &[
     ("removed", &[(Write(Some(1)), 1, 2), (Take, 3, 4), (Read(None), 5, 6)], true),
     ("removed, and still there", &[(Write(Some(1)), 1, 2), (Take, 3, 4), (Read(Some(1)), 5, 6)], false),
     ("removed twice", &[(Write(Some(1)), 1, 2), (Take, 3, 6), (Take, 4, 5)], false),
-    ("removed twice, set between", &[(Write(Some(1)), 1, 2), (Take, 3, 8), (Write(Some(2)), 4, 7), (Take, 5, 6)], true),
+    (
+        "removed twice, set between",
+        &[(Write(Some(1)), 1, 2), (Take, 3, 8), (Write(Some(2)), 4, 7), (Take, 5, 6)],
+        true,
+    ),
     ("refused, and it was there", &[(Write(Some(1)), 1, 2), (Read(None), 3, 4), (Take, 5, 6)], false),
     ("open, and it happened", &[(Write(Some(1)), 1, OPEN), (Read(Some(1)), 3, 4)], true),
     ("open, and it did not", &[(Write(Some(1)), 1, OPEN), (Read(None), 3, 4)], true),
-    ("open, and it happened late", &[(Write(Some(1)), 1, OPEN), (Read(None), 3, 4), (Read(Some(1)), 5, 6)], true),
+    (
+        "open, and it happened late",
+        &[(Write(Some(1)), 1, OPEN), (Read(None), 3, 4), (Read(Some(1)), 5, 6)],
+        true,
+    ),
     (
         "open, and it happened twice",
         &[
@@ -88,6 +96,11 @@ pub async fn judge() -> Outcome {
         assert_eq!(got.is_ok(), *want, "{name}: {got:?}");
     }
     let is_bad = |want: &&bool| !**want;
-    let bad = CASES.iter().map(|(.., want)| want).chain(ORDERS.iter().map(|(.., want)| want)).filter(is_bad).count();
+    let bad = CASES
+        .iter()
+        .map(|(.., want)| want)
+        .chain(ORDERS.iter().map(|(.., want)| want))
+        .filter(is_bad)
+        .count();
     Outcome::Done(format!("{} histories judged, {bad} of them wrong", CASES.len() + ORDERS.len()))
 }

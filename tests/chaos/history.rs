@@ -139,8 +139,14 @@ impl Search {
     /// The operation that ended first of those that are left.
     fn describe(&self) -> String {
         let left = self.operations.iter().zip(&self.is_put).filter(|(_, is_put)| !**is_put);
-        let next = left.filter_map(|(operation, _)| Some((operation.end?, operation))).min_by_key(|(end, _)| *end);
-        format!("nothing explains {:?}, after {} others, where the register holds {:?}", next, self.path.len(), self.state)
+        let next =
+            left.filter_map(|(operation, _)| Some((operation.end?, operation))).min_by_key(|(end, _)| *end);
+        format!(
+            "nothing explains {:?}, after {} others, where the register holds {:?}",
+            next,
+            self.path.len(),
+            self.state
+        )
     }
 }
 

@@ -60,8 +60,7 @@ impl Load {
     /// Writers of a round, each in another encoding than in the one before, shared out to the gateways.
     pub fn start(gateways: &[SocketAddr], round: usize) -> Self {
         let (dialects, clock, stop) = (dialects(), Instant::now(), Arc::new(AtomicBool::new(false)));
-        let mut load =
-            Self { round, writers: JoinSet::new(), stop, acknowledged: Vec::new(), clock };
+        let mut load = Self { round, writers: JoinSet::new(), stop, acknowledged: Vec::new(), clock };
         for number in 0..WRITERS {
             let dialect = dialects[(round * WRITERS + number) % dialects.len()];
             let gateway = gateways[number / ORGANIZATIONS % gateways.len()];
@@ -160,7 +159,8 @@ impl Ledger {
         let answer = caller.write(&write).await;
         let after = self.events.iter().map(|event| event.end).max().unwrap_or_default() + 1;
         self.events.push(Event { write, answer, start: after, end: after });
-        self.compare(&caller.list().await.unwrap()).unwrap_or_else(|complaint| panic!("{}: {complaint}", self.organization))
+        self.compare(&caller.list().await.unwrap())
+            .unwrap_or_else(|complaint| panic!("{}: {complaint}", self.organization))
     }
 
     /// Compares once more, some time later.
@@ -245,7 +245,9 @@ impl Ledger {
         let latest = known.last().copied().unwrap_or_default();
         let left_out: Vec<u64> = (1..=latest).filter(|number| !known.contains(number)).collect();
         if left_out.len() != hidden {
-            return Err(format!("{hidden} removals without an answer, and these numbers left out: {left_out:?}"));
+            return Err(format!(
+                "{hidden} removals without an answer, and these numbers left out: {left_out:?}"
+            ));
         }
         are_in_order(&numbers)?;
         Ok(counts)

@@ -51,8 +51,7 @@ const PARTS: &[Part] = &[
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let names: Vec<String> =
-        std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let names: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let mut is_well = true;
     for (name, part) in PARTS {
         if !names.is_empty() && !names.iter().any(|wanted| wanted == name) {
