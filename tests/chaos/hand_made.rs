@@ -85,7 +85,12 @@ pub async fn judge() -> Outcome {
     for (name, operations, want) in CASES {
         let operations: Vec<_> = operations
             .iter()
-            .map(|&(act, start, end)| Operation { act, start, end: (end != OPEN).then_some(end) })
+            .map(|&(act, start, end)| Operation {
+                act,
+                start,
+                end: (end != OPEN).then_some(end),
+                number: None,
+            })
             .collect();
         let got = linearize(&operations);
         assert_eq!(got.is_ok(), *want, "{name}: {got:?}");

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 /// What an operation does to a register, or has seen of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Act {
     /// It held this; nothing, if it was absent.
     Read(Option<u64>),
@@ -23,10 +23,15 @@ pub struct Operation {
     pub start: u64,
     /// `None` if no answer came: it may have happened at any time from `start` on, or never.
     pub end: Option<u64>,
+    /// Of what changes the register, as far as it is known: the order of all that have one.
+    pub number: Option<u64>,
 }
 
 /// A search that looks at more than this is given up.
-const STATES_MAX: usize = 5_000_000;
+const STATES_MAX: usize = 1_000_000;
+
+/// In place of any value that nobody has seen.
+const UNSEEN: u64 = u64::MAX;
 
 /// Whether the operations, each at one moment between its start and its end, explain each other, from an absent register on.
 ///
@@ -43,12 +48,18 @@ pub fn linearize(operations: &[Operation]) -> Result<(), String> {
         if search.seen.len() > STATES_MAX {
             return Err(format!("undecided after {STATES_MAX} states: {}", best.1));
         }
-        if let Some(rank) = search.candidate(from) {
-            search.put(rank);
+        if let Some(index) = search.read().or_else(|| search.candidate(from)) {
+            search.put(index);
             from = 0;
-        } else {
-            from = search.take_back().ok_or(best.1.clone())? + 1;
+            continue;
         }
+        // What reads and fits can only be right: nothing else in its place would help.
+        from = loop {
+            let index = search.take_back().ok_or_else(|| best.1.clone())?;
+            if !matches!(search.operations[index].act, Act::Read(_)) {
+                break index + 1;
+            }
+        };
     }
     Ok(())
 }
@@ -58,6 +69,9 @@ struct Search {
     operations: Vec<Operation>,
     /// How many have an answer.
     answered: usize,
+    /// Those with a number, by it, and how many of them are put.
+    numbered: Vec<usize>,
+    numbered_put: usize,
     is_put: Vec<bool>,
     /// All before it are put.
     first: usize,
@@ -75,9 +89,22 @@ impl Search {
     fn new(operations: &[Operation]) -> Self {
         let mut operations = operations.to_vec();
         operations.sort_by_key(|operation| (operation.end.is_none(), operation.start));
+        let read: HashSet<_> = operations.iter().map(|operation| operation.act).collect();
+        for operation in operations.iter_mut().filter(|operation| operation.end.is_none()) {
+            if let Act::Write(value @ Some(_)) = operation.act
+                && !read.contains(&Act::Read(value))
+            {
+                operation.act = Act::Write(Some(UNSEEN));
+            }
+        }
+        let mut numbered: Vec<_> =
+            (0..operations.len()).filter(|&index| operations[index].number.is_some()).collect();
+        numbered.sort_by_key(|&index| operations[index].number);
         let answered = operations.iter().filter(|operation| operation.end.is_some()).count();
         Self {
             is_put: vec![false; operations.len()],
+            numbered,
+            numbered_put: 0,
             first: 0,
             answered,
             left: answered,
@@ -89,12 +116,12 @@ impl Search {
         }
     }
 
-    /// The next operation that may come now, at `from` or behind it.
-    fn candidate(&mut self, from: usize) -> Option<usize> {
-        let mut end_min = u64::MAX;
-        let mut index = self.first;
-        while let Some(operation) = self.operations.get(index) {
-            if !self.is_put[index] {
+    /// Those that may come now as far as time tells, in order.
+    fn minimal(&self) -> impl Iterator<Item = (usize, Operation)> {
+        let (mut index, mut end_min) = (self.first, u64::MAX);
+        std::iter::from_fn(move || {
+            loop {
+                let operation = *self.operations.get(index)?;
                 if operation.start > end_min {
                     // So did all behind it, up to those without an answer.
                     if index >= self.answered {
@@ -103,25 +130,49 @@ impl Search {
                     index = self.answered;
                     continue;
                 }
-                end_min = end_min.min(operation.end.unwrap_or(u64::MAX));
-                if let Some(state) = after(operation.act, self.state)
-                    && index >= from
-                    && self.seen.insert((self.set.wrapping_add(number_of(index)), state))
-                {
-                    return Some(index);
+                index += 1;
+                if !self.is_put[index - 1] {
+                    end_min = end_min.min(operation.end.unwrap_or(u64::MAX));
+                    return Some((index - 1, operation));
                 }
             }
-            index += 1;
-        }
-        None
+        })
+    }
+
+    /// One that reads what the register holds now.
+    fn read(&self) -> Option<usize> {
+        let reads = |(_, operation): &(usize, Operation)| operation.act == Act::Read(self.state);
+        self.minimal().find(reads).map(|(index, _)| index)
+    }
+
+    /// The next one that may come now and changes the register, at `from` or behind it.
+    fn candidate(&mut self, from: usize) -> Option<usize> {
+        let mut without_trace = HashSet::new();
+        let may_come = self.minimal().filter(|&(index, Operation { act, end, number, .. })| {
+            match number {
+                // Whatever has a smaller one was before it.
+                Some(_) => self.numbered.get(self.numbered_put) == Some(&index),
+                // Of those that do the same, the one that began first will do.
+                None => end.is_some() || without_trace.insert(act),
+            }
+        });
+        let fits = may_come.filter_map(|(index, operation)| {
+            let state = after(operation.act, self.state)?;
+            let is_read = matches!(operation.act, Act::Read(_));
+            (index >= from && !is_read).then_some((index, (self.set.wrapping_add(number_of(index)), state)))
+        });
+        let fitting: Vec<_> = fits.collect();
+        fitting.into_iter().find(|(_, reached)| self.seen.insert(*reached)).map(|(index, _)| index)
     }
 
     fn put(&mut self, index: usize) {
         self.path.push((index, self.state, self.first));
+        let Operation { act, end, number, .. } = self.operations[index];
         self.is_put[index] = true;
         self.set = self.set.wrapping_add(number_of(index));
-        self.left -= usize::from(self.operations[index].end.is_some());
-        self.state = after(self.operations[index].act, self.state).unwrap_or_default();
+        self.left -= usize::from(end.is_some());
+        self.numbered_put += usize::from(number.is_some());
+        self.state = after(act, self.state).unwrap_or_default();
         while self.is_put.get(self.first).is_some_and(|is_put| *is_put) {
             self.first += 1;
         }
@@ -129,23 +180,23 @@ impl Search {
 
     fn take_back(&mut self) -> Option<usize> {
         let (index, state, first) = self.path.pop()?;
+        let Operation { end, number, .. } = self.operations[index];
         self.is_put[index] = false;
         self.set = self.set.wrapping_sub(number_of(index));
-        self.left += usize::from(self.operations[index].end.is_some());
+        self.left += usize::from(end.is_some());
+        self.numbered_put -= usize::from(number.is_some());
         (self.state, self.first) = (state, first);
         Some(index)
     }
 
     /// The operation that ended first of those that are left.
     fn describe(&self) -> String {
-        let left = self.operations.iter().zip(&self.is_put).filter(|(_, is_put)| !**is_put);
-        let next =
-            left.filter_map(|(operation, _)| Some((operation.end?, operation))).min_by_key(|(end, _)| *end);
+        let next = self.minimal().filter(|(_, operation)| operation.end.is_some());
+        let next = next.min_by_key(|(_, operation)| operation.end).map(|(_, operation)| operation);
+        let holds = self.state;
         format!(
-            "nothing explains {:?}, after {} others, where the register holds {:?}",
-            next,
-            self.path.len(),
-            self.state
+            "nothing explains {next:?}, after {} others, where the register holds {holds:?}",
+            self.path.len()
         )
     }
 }

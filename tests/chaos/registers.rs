@@ -39,7 +39,7 @@ const HISTORIES: usize = 6;
 pub struct History {
     operations: [Vec<Operation>; KEYS.len()],
     writes: Vec<Numbers>,
-    /// The number of each value, as its write has said, by key and value.
+    /// The number of each value, by key and value, as its write was told.
     numbers: BTreeMap<(usize, u64), u64>,
     /// What was read: key, value, and the value's number.
     seen: Vec<(usize, u64, u64)>,
@@ -173,7 +173,7 @@ impl History {
             return;
         };
         let act = Act::Read(found.map(|(value, _)| value));
-        self.operations[key].push(Operation { act, start, end: Some(end) });
+        self.operations[key].push(Operation { act, start, end: Some(end), number: None });
         self.seen.extend(found.map(|(value, number)| (key, value, number)));
     }
 
@@ -195,28 +195,25 @@ impl History {
             Write::Remove(_) => (Act::Take, None),
         };
         let count = keys.len() as u64;
-        let (act, end) = match answer {
+        let (act, end, first) = match answer {
             Answer::Written(last) => {
                 self.writes.push(Numbers { first: last + 1 - count, last, start, end });
-                if let Some(value) = value {
-                    let numbers = keys.iter().zip(last + 1 - count..);
-                    self.numbers.extend(numbers.map(|(&key, number)| ((key, value), number)));
+                (act, Some(end), Some(last + 1 - count))
+            }
+            Answer::Absent => (Act::Read(None), Some(end), None),
+            Answer::Open(open) => {
+                self.open += 1;
+                if open == Open::Refused {
+                    return;
                 }
-                (act, Some(end))
-            }
-            Answer::Absent => (Act::Read(None), Some(end)),
-            Answer::Open(Open::Refused) => {
-                self.open += 1;
-                return;
-            }
-            Answer::Open(_) => {
-                self.open += 1;
                 // Of what is removed and absent, nothing changes either.
-                (Act::Write(value), None)
+                (Act::Write(value), None, None)
             }
         };
-        for &key in keys {
-            self.operations[key].push(Operation { act, start, end });
+        for (&key, place) in keys.iter().zip(0..) {
+            let number = first.map(|first| first + place);
+            self.numbers.extend(value.zip(number).map(|(value, number)| ((key, value), number)));
+            self.operations[key].push(Operation { act, start, end, number });
         }
     }
 
@@ -231,19 +228,28 @@ impl History {
     /// What it does not explain.
     pub fn check(&self) -> Result<(), String> {
         are_in_order(&self.writes)?;
-        for (key, operations) in self.operations.iter().enumerate() {
-            linearize(operations).map_err(|complaint| format!("key {:?}: {complaint}", KEYS[key]))?;
-        }
-        for (key, value, number) in &self.seen {
-            let written = self.numbers.get(&(*key, *value));
-            if written.is_some_and(|written| written != number) {
-                return Err(format!("{value} of {:?} is of {number}, and was {written:?}", KEYS[*key]));
+        let mut numbers = self.numbers.clone();
+        for &(key, value, number) in &self.seen {
+            let known = *numbers.entry((key, value)).or_insert(number);
+            if known != number {
+                return Err(format!("{value} of {:?} is of {number}, and was of {known}", KEYS[key]));
             }
+        }
+        for (key, operations) in self.operations.iter().enumerate() {
+            // Of a write without an answer, who read it tells the number.
+            let numbered = operations.iter().map(|operation| match operation.act {
+                Act::Write(Some(value)) => {
+                    Operation { number: numbers.get(&(key, value)).copied(), ..*operation }
+                }
+                _ => *operation,
+            });
+            linearize(&numbered.collect::<Vec<_>>())
+                .map_err(|complaint| format!("key {:?}: {complaint}", KEYS[key]))?;
         }
         // Of what a page shows, nothing may be older than what was there at the time of its latest entry.
         for page in &self.snapshots {
             let latest = page.values().map(|(_, number)| *number).max().unwrap_or_default();
-            for (&(key, value), &number) in &self.numbers {
+            for (&(key, value), &number) in &numbers {
                 let is_older = page.get(KEYS[key]).is_some_and(|(_, shown)| *shown < number);
                 if is_older && number <= latest {
                     return Err(format!("a page with {latest} is without {value} of {number}: {page:?}"));

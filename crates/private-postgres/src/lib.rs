@@ -127,7 +127,7 @@ impl PrivatePostgres {
             (self.folder().to_string_lossy().into_owned(), data.to_string_lossy().into_owned());
         server.run(
             "pg_basebackup",
-            &["-h", &host, "-U", USER, "-D", &data, "-R", "-X", "stream", "-c", "fast"],
+            &["-h", &host, "-U", USER, "-D", &data, "-R", "-X", "stream", "-c", "fast", "-N"],
         );
         server.begin();
         server
@@ -198,7 +198,8 @@ impl PrivatePostgres {
         // So that it neither makes others nor tells them to end.
         send(pid, Signal::SIGSTOP);
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-        let children = children.unwrap_or_else(|error| panic!("PostgreSQL's processes are not known: {error}"));
+        let children =
+            children.unwrap_or_else(|error| panic!("PostgreSQL's processes are not known: {error}"));
         let children: Vec<i32> =
             children.split_ascii_whitespace().filter_map(|child| child.parse().ok()).collect();
         for child in &children {
