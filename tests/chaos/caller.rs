@@ -129,6 +129,13 @@ impl Caller {
         Ok(found.iter().map(|item| (item["key"].as_str().unwrap().to_owned(), entry(item))).collect())
     }
 
+    /// Counts the keys that hold a text.
+    pub async fn count(&mut self, text: &str) -> Result<usize, Open> {
+        let holds = json!({"keyQuery": {"key": text, "method": "TEXT_QUERY_METHOD_CONTAINS"}});
+        let response = self.call(LIST, json!({"queries": [holds]})).await?.unwrap();
+        Ok(response["result"].as_array().map_or(0, Vec::len))
+    }
+
     /// The response; `None` if something is absent.
     async fn call(&mut self, rpc: &str, message: Value) -> Result<Option<Value>, Open> {
         let Via::Gateway(dialect, address, kept) = &mut self.via else { panic!("no gateway") };

@@ -18,6 +18,7 @@ use std::{
 };
 
 use nix::{
+    errno::Errno,
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
@@ -193,7 +194,10 @@ impl PrivatePostgres {
         let pid = pid.and_then(|text| text.lines().next()?.parse().ok());
         let pid: i32 = pid.unwrap_or_else(|| panic!("PostgreSQL has no process"));
         let send = |pid, signal| {
-            kill(Pid::from_raw(pid), signal).unwrap_or_else(|error| panic!("cannot send {signal}: {error}"));
+            match kill(Pid::from_raw(pid), signal) {
+                Ok(()) | Err(Errno::ESRCH) => {}
+                Err(error) => panic!("cannot send {signal}: {error}"),
+            }
         };
         // So that it neither makes others nor tells them to end.
         send(pid, Signal::SIGSTOP);
@@ -205,7 +209,7 @@ impl PrivatePostgres {
         for child in &children {
             send(*child, Signal::SIGKILL);
         }
-        // Who still has its memory keeps the next one from starting. Nobody takes leave of the dead before it is dead too.
+        // Who still has the memory keeps the next server from starting. They stay in /proc: who is stopped reaps nobody.
         let is_dead = |child: &i32| {
             let stat = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
             stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with('Z'))
