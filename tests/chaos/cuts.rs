@@ -98,7 +98,9 @@ pub async fn cut() -> Outcome {
     let done = &place.proxy.done;
     let (dropped, cut) = (done.dropped.load(Ordering::Relaxed), done.cut.load(Ordering::Relaxed));
     assert!(dropped > 0 && cut > 0 && place.counts.found > 0, "nothing was disturbed");
-    let what = format!("{dropped} connections dropped, {cut} cut behind a write, {reads} reads, none of which failed");
+    let what = format!(
+        "{dropped} connections dropped, {cut} cut behind a write, {reads} reads, none of which failed"
+    );
     place.done(what).await
 }
 

@@ -193,11 +193,9 @@ impl PrivatePostgres {
         let pid = fs::read_to_string(self.data().join("postmaster.pid")).ok();
         let pid = pid.and_then(|text| text.lines().next()?.parse().ok());
         let pid: i32 = pid.unwrap_or_else(|| panic!("PostgreSQL has no process"));
-        let send = |pid, signal| {
-            match kill(Pid::from_raw(pid), signal) {
-                Ok(()) | Err(Errno::ESRCH) => {}
-                Err(error) => panic!("cannot send {signal}: {error}"),
-            }
+        let send = |pid, signal| match kill(Pid::from_raw(pid), signal) {
+            Ok(()) | Err(Errno::ESRCH) => {}
+            Err(error) => panic!("cannot send {signal}: {error}"),
         };
         // So that it neither makes others nor tells them to end.
         send(pid, Signal::SIGSTOP);
