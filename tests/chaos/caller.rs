@@ -82,7 +82,7 @@ impl Caller {
     pub async fn write(&mut self, write: &Write) -> Answer {
         if let Via::Store(store) = &self.via {
             let changes = changes(write);
-            return match store.apply(&OrganizationId::new(&*self.organization).unwrap(), changes).await {
+            return match store.apply(&OrganizationId::new(&self.organization).unwrap(), changes).await {
                 Ok(details) => Answer::Written(details.sequence),
                 Err(StoreError::KeyAbsent { .. }) => Answer::Absent,
                 Err(StoreError::Unavailable(_)) => Answer::Open(Open::Unavailable),
@@ -107,7 +107,7 @@ impl Caller {
     /// Reads a key: its value, and its number.
     pub async fn get(&mut self, key: &str) -> Result<Option<(u64, u64)>, Open> {
         if let Via::Store(store) = &self.via {
-            let id = OrganizationId::new(&*self.organization).unwrap();
+            let id = OrganizationId::new(&self.organization).unwrap();
             let entry =
                 store.get(&id, &Key::new(key.to_owned()).unwrap()).await.map_err(|_| Open::Unavailable)?;
             return Ok(entry.map(|entry| (of_bytes(&entry.value), entry.sequence)));
@@ -119,7 +119,7 @@ impl Caller {
     /// Reads all.
     pub async fn list(&mut self) -> Result<Entries, Open> {
         if let Via::Store(store) = &self.via {
-            let id = OrganizationId::new(&*self.organization).unwrap();
+            let id = OrganizationId::new(&self.organization).unwrap();
             let page = store.list(&id, Query::default()).await.map_err(|_| Open::Unavailable)?;
             let of = |entry: Entry| (entry.key.as_str().to_owned(), (of_bytes(&entry.value), entry.sequence));
             return Ok(page.entries.into_iter().map(of).collect());

@@ -149,7 +149,10 @@ impl Link<'_> {
                     // Closed at once, in the middle of the write, or when it is done.
                     match below(3) {
                         0 => return Ok(()),
-                        1 => return Ok(moment(Duration::from_millis(3)).await),
+                        1 => {
+                            moment(Duration::from_millis(3)).await;
+                            return Ok(());
+                        }
                         _ => {}
                     }
                 }
