@@ -17,6 +17,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nix::{
+    errno::Errno,
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 pub use pgbouncer::Pgbouncer;
 pub use programs::Programs;
 use tempfile::TempDir;
@@ -123,7 +128,7 @@ impl PrivatePostgres {
             (self.folder().to_string_lossy().into_owned(), data.to_string_lossy().into_owned());
         server.run(
             "pg_basebackup",
-            &["-h", &host, "-U", USER, "-D", &data, "-R", "-X", "stream", "-c", "fast"],
+            &["-h", &host, "-U", USER, "-D", &data, "-R", "-X", "stream", "-c", "fast", "-N"],
         );
         server.begin();
         server
@@ -178,6 +183,49 @@ impl PrivatePostgres {
             told.transpose().unwrap_or_else(|error| panic!("cannot stop PostgreSQL: {error}"));
             watched.wait().unwrap_or_else(|error| panic!("cannot stop PostgreSQL: {error}"));
         }
+    }
+
+    /// Kills all its processes, at once.
+    ///
+    /// # Panics
+    /// If they cannot be killed.
+    pub fn kill(&mut self) {
+        let pid = fs::read_to_string(self.data().join("postmaster.pid")).ok();
+        let pid = pid.and_then(|text| text.lines().next()?.parse().ok());
+        let pid: i32 = pid.unwrap_or_else(|| panic!("PostgreSQL has no process"));
+        let send = |pid, signal| match kill(Pid::from_raw(pid), signal) {
+            Ok(()) | Err(Errno::ESRCH) => {}
+            Err(error) => panic!("cannot send {signal}: {error}"),
+        };
+        // So that it neither makes others nor tells them to end.
+        send(pid, Signal::SIGSTOP);
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        let children =
+            children.unwrap_or_else(|error| panic!("PostgreSQL's processes are not known: {error}"));
+        let children: Vec<i32> =
+            children.split_ascii_whitespace().filter_map(|child| child.parse().ok()).collect();
+        for child in &children {
+            send(*child, Signal::SIGKILL);
+        }
+        // Who still has the memory keeps the next server from starting. They stay in /proc: who is stopped reaps nobody.
+        let is_dead = |child: &i32| {
+            let stat = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+            stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with('Z'))
+        };
+        while !children.iter().all(is_dead) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        send(pid, Signal::SIGKILL);
+        self.crash();
+    }
+
+    /// Makes a standby a server of its own, and waits until it is.
+    ///
+    /// # Panics
+    /// If it does not become one.
+    pub fn promote(&self) {
+        let is_promoted = self.sql("postgres", "SELECT pg_promote()");
+        assert_eq!(is_promoted, "t", "not promoted: {}", self.log());
     }
 
     /// Starts it again.

@@ -64,6 +64,8 @@ pub(crate) async fn list(
         let mut retry = database.retry();
         loop {
             match scan(database, organization, query, offset).await {
+                // It makes no difference how often it is read.
+                Err(Failure::Open(error)) => retry.after(Failure::Again(error)).await?,
                 Err(failure) => retry.after(failure).await?,
                 page => return page,
             }
