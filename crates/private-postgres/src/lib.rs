@@ -237,7 +237,7 @@ impl PrivatePostgres {
         let _ = fs::remove_file(self.data().join("postmaster.pid"));
         let data = self.data();
         let folder = self.folder().to_string_lossy().into_owned();
-        let mut command = self.programs.watched(self.folder(), &self.programs.path("postgres"));
+        let mut command = self.programs.watched(self.folder(), "QUIT", &self.programs.path("postgres"));
         command.args(["-D", &data.to_string_lossy(), "-k", &folder]);
         for setting in ["listen_addresses=", "max_connections=200"]
             .into_iter()

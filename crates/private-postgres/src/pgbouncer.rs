@@ -56,7 +56,7 @@ impl Pgbouncer {
         fs::write(&file, settings).unwrap_or_else(|error| panic!("no settings for pgbouncer: {error}"));
         let log =
             fs::File::create(folder.path().join("log")).unwrap_or_else(|error| panic!("no log: {error}"));
-        let mut command = server.programs.watched(folder.path(), &program);
+        let mut command = server.programs.watched(folder.path(), "TERM", &program);
         command.arg(&file).stdout(Stdio::null()).stderr(log);
         let watched = command.spawn().unwrap_or_else(|error| panic!("cannot start pgbouncer: {error}"));
         let pgbouncer = Self { folder, watched };

@@ -14,9 +14,9 @@ use nix::unistd::{Uid, User};
 use tempfile::TempDir;
 
 /// Runs a program until a line comes, or this process is gone: then the pipe that is read from closes, and the folder,
-/// the first argument, is removed.
-const WATCH: &str = r#"folder=$1; shift; "$@" & child=$!; read -r _; kept=$?
-kill -QUIT "$child" 2>/dev/null; wait "$child"; [ $kept = 0 ] || rm -rf "$folder""#;
+/// the first argument, is removed. The second is the signal that ends the program.
+const WATCH: &str = r#"folder=$1; signal=$2; shift 2; "$@" & child=$!; read -r _; kept=$?
+kill -$signal "$child" 2>/dev/null; wait "$child"; [ $kept = 0 ] || rm -rf "$folder""#;
 
 /// PostgreSQL's programs.
 #[derive(Clone, Debug)]
@@ -64,10 +64,10 @@ impl Programs {
 
     /// A program that is killed when a line comes on its standard input, or that closes: with this process at the latest.
     /// Then `folder` is removed too.
-    pub(crate) fn watched(&self, folder: &Path, program: &Path) -> Command {
+    pub(crate) fn watched(&self, folder: &Path, signal: &str, program: &Path) -> Command {
         let mut command = Command::new("/bin/sh");
         self.as_user(&mut command);
-        command.args(["-c", WATCH, "sh"]).args([folder, program]);
+        command.args(["-c", WATCH, "sh"]).arg(folder).arg(signal).arg(program);
         command.stdin(Stdio::piped()).current_dir("/");
         command
     }
