@@ -112,6 +112,13 @@ pub struct Query {
     pub limit: Option<u32>,
 }
 
+impl Query {
+    /// The longest text that every match begins with, byte for byte; `None` if there is no filter.
+    pub fn longest_prefix(&self) -> Option<&str> {
+        self.filters.iter().map(KeyFilter::prefix).max_by_key(|prefix| prefix.len())
+    }
+}
+
 /// A part of the matches, ascending by key in byte order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {

@@ -50,6 +50,22 @@ pub enum OrganizationState {
     Removed,
 }
 
+impl OrganizationState {
+    /// The number that stands for it in stores; never changes.
+    pub fn number(self) -> i16 {
+        match self {
+            Self::Active => 1,
+            Self::Inactive => 2,
+            Self::Removed => 3,
+        }
+    }
+
+    /// The state of a number.
+    pub fn from_number(number: i16) -> Option<Self> {
+        [Self::Active, Self::Inactive, Self::Removed].into_iter().find(|state| state.number() == number)
+    }
+}
+
 /// One organization as a store knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Organization {

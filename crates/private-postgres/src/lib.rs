@@ -56,16 +56,7 @@ impl PrivatePostgres {
     /// # Panics
     /// If they are, and do not work.
     pub fn start(settings: &[&str]) -> Result<Self, String> {
-        let programs = Programs::find()?;
-        let folder = programs.folder().unwrap_or_else(|error| panic!("no folder for PostgreSQL: {error}"));
-        let mut server = Self {
-            settings: settings.iter().map(|setting| (*setting).to_owned()).collect(),
-            programs,
-            folder,
-            port: PORT,
-            watched: None,
-            databases: AtomicU64::new(0),
-        };
+        let mut server = Self::stopped(Programs::find()?, settings);
         let data = server.data();
         server.run(
             "initdb",
@@ -113,16 +104,7 @@ impl PrivatePostgres {
     /// # Panics
     /// If that does not work.
     pub fn standby(&self, settings: &[&str]) -> Self {
-        let folder =
-            self.programs.folder().unwrap_or_else(|error| panic!("no folder for PostgreSQL: {error}"));
-        let mut server = Self {
-            settings: settings.iter().map(|setting| (*setting).to_owned()).collect(),
-            programs: self.programs.clone(),
-            folder,
-            port: PORT,
-            watched: None,
-            databases: AtomicU64::new(0),
-        };
+        let mut server = Self::stopped(self.programs.clone(), settings);
         let data = server.data();
         let (host, data) =
             (self.folder().to_string_lossy().into_owned(), data.to_string_lossy().into_owned());
@@ -134,12 +116,25 @@ impl PrivatePostgres {
         server
     }
 
+    /// A server without data, in a folder of its own.
+    fn stopped(programs: Programs, settings: &[&str]) -> Self {
+        let folder = programs.folder().unwrap_or_else(|error| panic!("no folder for PostgreSQL: {error}"));
+        Self {
+            settings: settings.iter().map(|setting| (*setting).to_owned()).collect(),
+            programs,
+            folder,
+            port: PORT,
+            watched: None,
+            databases: AtomicU64::new(0),
+        }
+    }
+
     /// The folder with its socket.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Its port on `localhost`, if it has one.
+    /// The number in its socket's name, and its port on `localhost` if it is reached there.
     pub fn port(&self) -> u16 {
         self.port
     }

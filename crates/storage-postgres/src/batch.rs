@@ -12,7 +12,7 @@ use storage::{Commit, Observer, StoreError};
 use tokio::sync::oneshot;
 use tokio_postgres::{Row, types::Type};
 
-use crate::{database::Database, error::Failure, read::count, retry::Retry};
+use crate::{database::Database, error::Failure, read::count};
 
 /// How many transactions are under way at once. More would find less to share.
 const LANES_MAX: usize = 4;
@@ -45,8 +45,6 @@ pub(crate) struct Batches(Arc<Shared>);
 
 struct Shared {
     database: Database,
-    /// For how long a write is tried again that was not applied.
-    wait: Duration,
     observer: Observer,
     waiting: Mutex<Waiting>,
 }
@@ -60,8 +58,8 @@ struct Waiting {
 }
 
 impl Batches {
-    pub(crate) fn new(database: Database, wait: Duration, observer: Observer) -> Self {
-        Self(Arc::new(Shared { database, wait, observer, waiting: Mutex::default() }))
+    pub(crate) fn new(database: Database, observer: Observer) -> Self {
+        Self(Arc::new(Shared { database, observer, waiting: Mutex::default() }))
     }
 
     /// Has a write done, and waits until it is durable. Dropped before it was sent to the database, it is not sent;
@@ -168,7 +166,7 @@ impl Lane {
 
     /// Does the writes, and answers.
     async fn perform(&self, mut batch: Vec<Write>) {
-        let mut retry = Retry::new(self.shared.wait);
+        let mut retry = self.shared.database.retry();
         loop {
             let start = Instant::now();
             let failure = match self.attempt(&mut batch).await {

@@ -65,7 +65,7 @@ impl PostgresStore {
         let database = Database::new(address, settings, deadline)?;
         schema::migrate(&database).await?;
         database.opened();
-        let batches = Batches::new(database.clone(), settings.wait, observer);
+        let batches = Batches::new(database.clone(), observer);
         Ok(Self { batches, lookups: Lookups::new(database.clone()), database })
     }
 }

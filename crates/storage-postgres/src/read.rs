@@ -1,9 +1,7 @@
 //! Statements of one organization or entry, and pages. Lookups of organizations are in `lookup.rs`, writes in `batch.rs`.
 
 use bytes::Bytes;
-use domain::{
-    Details, Entry, Key, KeyFilter, Organization, OrganizationId, OrganizationState, Page, Query, Timestamp,
-};
+use domain::{Details, Entry, Key, Organization, OrganizationId, OrganizationState, Page, Query, Timestamp};
 use futures_util::{TryStreamExt, pin_mut};
 use storage::StoreError;
 use tokio_postgres::{
@@ -32,7 +30,7 @@ pub(crate) async fn set_state(
     id: &OrganizationId,
     state: OrganizationState,
 ) -> Result<Organization, StoreError> {
-    let number = number_of(state);
+    let number = state.number();
     let parameters: &[_] = &[(&id.as_str() as _, Type::TEXT), (&number as _, Type::INT2)];
     let rows = database.query("SELECT * FROM metagate.set_state_1($1, $2)", parameters).await;
     let rows = rows.map_err(Failure::into_error)?;
@@ -71,7 +69,7 @@ pub(crate) async fn list(
             }
         }
     }
-    let prefix = longest_prefix(&query.filters);
+    let prefix = query.longest_prefix();
     // All must begin with the longest; a shorter one that it does not begin with leaves nothing.
     let is_empty =
         prefix.is_some_and(|longest| !query.filters.iter().all(|f| longest.starts_with(f.prefix())));
@@ -110,7 +108,7 @@ async fn scan(
 ) -> Result<Page, Failure> {
     let mut lease = database.lease().await?;
     lease.begin("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
-    let prefix = longest_prefix(&query.filters).unwrap_or_default();
+    let prefix = query.longest_prefix().unwrap_or_default();
     let below = domain::after_all_with(prefix);
     let limit = query.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let (mut keys, mut total) = (Vec::new(), 0_u64);
@@ -148,23 +146,6 @@ async fn scan(
     Ok(Page { entries, total })
 }
 
-fn longest_prefix(filters: &[KeyFilter]) -> Option<&str> {
-    filters.iter().map(KeyFilter::prefix).max_by_key(|prefix| prefix.len())
-}
-
-pub(crate) fn number_of(state: OrganizationState) -> i16 {
-    match state {
-        OrganizationState::Active => 1,
-        OrganizationState::Inactive => 2,
-        OrganizationState::Removed => 3,
-    }
-}
-
-pub(crate) fn state_of(number: i16) -> Option<OrganizationState> {
-    let states = [OrganizationState::Active, OrganizationState::Inactive, OrganizationState::Removed];
-    states.into_iter().find(|&state| number_of(state) == number)
-}
-
 /// A row of the table `organization`, by the names of its columns.
 pub(crate) fn organization_of(row: &Row) -> Result<Organization, Failure> {
     let number = |name: &str| row.try_get::<_, i64>(name).map_err(Failure::of_statement);
@@ -174,7 +155,8 @@ pub(crate) fn organization_of(row: &Row) -> Result<Organization, Failure> {
     Ok(Organization {
         id: OrganizationId::new(id).map_err(damaged)?,
         name: row.try_get("name").map_err(Failure::of_statement)?,
-        state: state_of(state).ok_or_else(|| damaged(format!("an organization of state {state}")))?,
+        state: OrganizationState::from_number(state)
+            .ok_or_else(|| damaged(format!("an organization of state {state}")))?,
         created_at: time("created_at")?,
         sequence: count(number("sequence")?),
         last_metadata_event: Details {

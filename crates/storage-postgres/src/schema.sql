@@ -197,8 +197,8 @@ BEGIN
 END
 $$;
 
--- A page, and before it a row that only counts all that match. `above` NULL: of all; else keys from `from_key` up to
--- `below`, which is NULL if nothing is above.
+-- A page, and before it a row that only counts all that match. `from_key` NULL: of all; else keys from there up
+-- to `below`, which is NULL if nothing is above.
 CREATE FUNCTION metagate.list_1(of_id text, from_key text, below text, page_limit bigint, page_offset bigint)
 RETURNS TABLE (total bigint, key text, value bytea, sequence bigint, created_at bigint, changed_at bigint)
 LANGUAGE plpgsql STABLE AS $$

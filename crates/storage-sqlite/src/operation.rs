@@ -205,7 +205,7 @@ impl<'a> Step<'a> {
             "INSERT INTO organization (id, name, state, created_at, sequence, last_event_at, last_metadata_sequence, \
              last_metadata_at, entries) VALUES (?1, ?2, ?3, ?4, 1, ?4, 1, ?4, 0)",
         )?;
-        insert.execute(params![id.as_str(), name, schema::number_of(state), created_at.as_micros()])?;
+        insert.execute(params![id.as_str(), name, state.number(), created_at.as_micros()])?;
         let last_metadata_event = Details { sequence: 1, at: created_at };
         let organization =
             Organization { id: id.clone(), name, state, created_at, sequence: 1, last_metadata_event };
@@ -230,7 +230,7 @@ impl<'a> Step<'a> {
         } = &row.organization;
         update.execute(params![
             row.number,
-            schema::number_of(*state),
+            state.number(),
             sequence,
             row.last_event_at.as_micros(),
             metadata_sequence,

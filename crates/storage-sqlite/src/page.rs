@@ -60,8 +60,7 @@ fn unfiltered(connection: &Connection, organization: &crate::Row, query: &Query)
 
 /// Looks at the keys alone, from the index, and reads only what is on the page.
 fn filtered(connection: &Connection, organization: i64, query: &Query) -> rusqlite::Result<Page> {
-    let prefix = query.filters.iter().map(|filter| filter.prefix()).max_by_key(|prefix| prefix.len());
-    let prefix = prefix.unwrap_or_default();
+    let prefix = query.longest_prefix().unwrap_or_default();
     let mut statement = connection.prepare_cached(
         "SELECT key FROM metadata WHERE organization = ?1 AND key >= ?2 AND key < ?3 ORDER BY key",
     )?;

@@ -171,7 +171,8 @@ pub(crate) fn organization(connection: &Connection, id: &OrganizationId) -> rusq
         let organization = Organization {
             id: id.clone(),
             name: row.get(2)?,
-            state: state_of(row.get(3)?).ok_or(rusqlite::Error::IntegralValueOutOfRange(3, row.get(3)?))?,
+            state: OrganizationState::from_number(row.get(3)?)
+                .ok_or(rusqlite::Error::IntegralValueOutOfRange(3, row.get(3)?))?,
             created_at: time(4)?,
             sequence: row.get(5)?,
             last_metadata_event: Details { sequence: row.get(7)?, at: time(8)? },
@@ -179,20 +180,6 @@ pub(crate) fn organization(connection: &Connection, id: &OrganizationId) -> rusq
         Ok(Row { number: row.get(0)?, organization, last_event_at: time(6)?, entries: row.get(9)? })
     });
     row.optional()
-}
-
-/// The number of a state in the file.
-pub(crate) fn number_of(state: OrganizationState) -> i64 {
-    match state {
-        OrganizationState::Active => 1,
-        OrganizationState::Inactive => 2,
-        OrganizationState::Removed => 3,
-    }
-}
-
-fn state_of(number: i64) -> Option<OrganizationState> {
-    let states = [OrganizationState::Active, OrganizationState::Inactive, OrganizationState::Removed];
-    states.into_iter().find(|&state| number_of(state) == number)
 }
 
 /// The error of a column that holds what it must not.
