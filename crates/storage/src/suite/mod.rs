@@ -10,6 +10,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod archive;
 pub mod model;
 pub mod rules;
 
@@ -69,5 +70,39 @@ macro_rules! storage_suite {
     };
     ($make:expr) => {
         $crate::storage_suite!(where true => $make);
+    };
+}
+
+/// Emits the suite of [`Archive`](crate::Archive) as tests. The expression makes a fresh, empty store, and gives it as who
+/// serves it and as who operates it: `(Box<dyn Store>, Box<dyn Archive>)`, or what dereferences to them.
+#[macro_export]
+macro_rules! archive_suite {
+    (where $there:expr => $make:expr) => {
+        $crate::archive_suite! { $there, $make =>
+            what_was_imported_is_served_and_exported
+            writes_go_on_behind_an_import
+            what_was_written_is_exported
+            a_batch_is_imported_whole_or_not_at_all
+            an_import_replaces_what_it_is_told_to
+            an_import_goes_on_where_it_was
+            records_are_of_one_moment
+            records_may_be_left
+            stats_count_what_there_is
+        }
+    };
+    ($there:expr, $make:expr => $($rule:ident)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $rule() {
+                if !$there {
+                    return;
+                }
+                let (store, archive) = $make;
+                $crate::suite::archive::$rule(&*store, &*archive).await;
+            }
+        )*
+    };
+    ($make:expr) => {
+        $crate::archive_suite!(where true => $make);
     };
 }
