@@ -15,4 +15,9 @@ mod alone {
     use crate::fixture;
 
     storage::storage_suite!(where fixture::server().is_some() => Box::new(fixture::fresh().await));
+
+    storage::archive_suite!(where fixture::server().is_some() => {
+        let store = std::sync::Arc::new(fixture::fresh().await);
+        (store.clone(), store)
+    });
 }
