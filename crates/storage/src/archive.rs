@@ -121,6 +121,13 @@ pub struct Stats {
     pub largest: Vec<LargeValue>,
 }
 
+impl Stats {
+    /// How many records there are of what is counted.
+    pub fn records(&self) -> u64 {
+        self.active + self.inactive + self.removed + self.entries
+    }
+}
+
 /// Where a large value is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LargeValue {
