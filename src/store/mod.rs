@@ -13,7 +13,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 pub use error::CommandError;
-use report::{Checked, Report};
+use report::{Checked, Counted, Failed, Moved, Report};
+use storage::Archive;
 
 use crate::{
     config::{Config, Flags, Storage},
@@ -101,49 +102,67 @@ struct ImportArguments {
 /// What was wrong, in one line.
 pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
     Log::start(LogFormat::Text, tracing::Level::WARN);
-    let Arguments { command, config, storage, json } = arguments;
-    let config = Config::load(Flags { config, storage, ..Flags::default() })?;
-    match command {
-        Command::Check => {
-            let problems = archive::for_reading(&config.storage, &config).await?.check().await?;
-            let found = problems.len();
-            Checked { problems }.print(json)?;
-            if found == 0 { Ok(()) } else { Err(CommandError::Problems(found)) }
-        }
-        Command::Backup { file } => archive::backup(&config.storage, &file)?.print(json),
-        Command::Restore { file, replace } => archive::restore(&config.storage, &file, replace)?.print(json),
-        Command::Export { file } => {
-            let archive = archive::for_reading(&config.storage, &config).await?;
-            if file.as_os_str() == "-" {
-                // On stdout is what was exported.
-                export::to_stdout(&*archive).await?.print_to_stderr(json)
-            } else {
-                export::to_file(&*archive, &file).await?.print(json)
+    let json = arguments.json;
+    let outcome = arguments.run().await;
+    match &outcome {
+        // It was said which.
+        Ok(()) | Err(CommandError::Problems(_)) => {}
+        Err(error) if json => Failed { error: error.to_string() }.print(json)?,
+        Err(_) => {}
+    }
+    outcome
+}
+
+impl Arguments {
+    async fn run(self) -> Result<(), CommandError> {
+        let Self { command, config, storage, json } = self;
+        let config = Config::load(Flags { config, storage, ..Flags::default() })?;
+        let storage = &config.storage;
+        match command {
+            Command::Check => {
+                let problems = archive::for_reading(storage, &config).await?.check().await?;
+                let found = problems.len();
+                Checked { problems }.print(json)?;
+                if found == 0 { Ok(()) } else { Err(CommandError::Problems(found)) }
+            }
+            Command::Backup { file } => archive::backup(storage, &file)?.print(json),
+            Command::Restore { file, replace } => archive::restore(storage, &file, replace)?.print(json),
+            Command::Export { file } => {
+                let archive = archive::for_reading(storage, &config).await?;
+                if file.as_os_str() == "-" {
+                    // On stdout is what was exported.
+                    export::to_stdout(&*archive).await?.print_to_stderr(json)
+                } else {
+                    export::to_file(&*archive, &file).await?.print(json)
+                }
+            }
+            Command::Import(arguments) => {
+                let archive = archive::for_writing(storage, &config).await?;
+                arguments.run(&*archive).await?.print(json)
+            }
+            Command::Copy { from, to, replace } => {
+                let from = archive::for_reading(&from, &config).await?;
+                let total = from.stats(0).await?;
+                let to = archive::for_writing(&to, &config).await?;
+                import::from_records(&*to, from.records(), Some(&total), replace).await?.print(json)
+            }
+            Command::Stats { largest } => {
+                let stats = archive::for_reading(storage, &config).await?.stats(largest).await?;
+                Counted::from(stats).print(json)
             }
         }
-        Command::Import(ImportArguments { file, from_zitadel, token, replace }) => {
-            let archive = archive::for_writing(&config.storage, &config).await?;
-            let moved = match (from_zitadel, token, file) {
-                (Some(url), Some(token), _) => {
-                    let records = zitadel::records(&url, token)?;
-                    import::from_records(&*archive, records, None, replace).await?
-                }
-                (_, _, Some(file)) if file.as_os_str() != "-" => {
-                    import::from_file(&*archive, &file, replace).await?
-                }
-                _ => import::from_stdin(&*archive, replace).await?,
-            };
-            moved.print(json)
-        }
-        Command::Copy { from, to, replace } => {
-            let from = archive::for_reading(&from, &config).await?;
-            let total = from.stats(0).await?;
-            let to = archive::for_writing(&to, &config).await?;
-            import::from_records(&*to, from.records(), Some(&total), replace).await?.print(json)
-        }
-        Command::Stats { largest } => {
-            let stats = archive::for_reading(&config.storage, &config).await?.stats(largest).await?;
-            report::Counted::from(stats).print(json)
+    }
+}
+
+impl ImportArguments {
+    async fn run(self, archive: &dyn Archive) -> Result<Moved, CommandError> {
+        let replace = self.replace;
+        match (self.from_zitadel, self.token, self.file) {
+            (Some(url), Some(token), _) => {
+                import::from_records(archive, zitadel::records(&url, token)?, None, replace).await
+            }
+            (_, _, Some(file)) if file.as_os_str() != "-" => import::from_file(archive, &file, replace).await,
+            _ => import::from_stdin(archive, replace).await,
         }
     }
 }

@@ -35,6 +35,19 @@ pub(super) trait Report: Serialize + Display {
 
 impl<T: Serialize + Display> Report for T {}
 
+/// Why nothing was done, for machines; people have it on stderr.
+#[derive(Serialize)]
+pub(super) struct Failed {
+    /// In one line.
+    pub error: String,
+}
+
+impl Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.error)
+    }
+}
+
 /// What is wrong with a store.
 #[derive(Serialize)]
 pub(super) struct Checked {

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 use domain::{Entry, Organization, OrganizationId};
-use futures_util::{StreamExt, TryStreamExt, pin_mut, stream};
+use futures_util::{TryStreamExt, pin_mut};
 use storage::{
     StoreError,
-    archive::{self, Archive, Batch, Import, ImportError, LargeValue, PROBLEMS_MAX, Record, Records, Stats},
+    archive::{
+        self, Archive, Batch, Batches, Import, ImportError, LargeValue, PROBLEMS_MAX, Record, Records, Stats,
+    },
 };
-use tokio::sync::mpsc;
 use tokio_postgres::{
     Row,
     types::{ToSql, Type},
@@ -21,9 +22,6 @@ use crate::{
     error::Failure,
     read::{column, count, entry_of, organization_of},
 };
-
-/// How many batches are read ahead.
-const BATCHES_AHEAD: usize = 2;
 
 /// What an operator reads may take its time. Organizations come in the order of their ids, and their entries in that of
 /// their keys, from the indexes: nothing that grows with the store is sorted or hashed.
@@ -39,26 +37,18 @@ const RECORDS: &str = "SELECT o.number, o.id, o.name, o.state, o.created_at, o.s
 /// How many columns of [`RECORDS`] are the organization's.
 const ORGANIZATION_COLUMNS: usize = 9;
 
-type Batches = mpsc::Sender<Result<Vec<Record>, StoreError>>;
-
 #[async_trait]
 impl Archive for PostgresStore {
     fn records(&self) -> Records {
-        let (batches, taken) = mpsc::channel(BATCHES_AHEAD);
         let database = self.database.clone();
-        let task = tokio::spawn(async move {
-            if let Err(failure) = read(&database, &batches).await {
-                // Whoever does not wait for it does not need it.
-                let _ = batches.send(Err(failure.into_error())).await;
-            }
-        });
-        let stream =
-            stream::unfold((taken, Some(task)), async |(mut taken, task)| match taken.recv().await {
-                Some(batch) => Some((batch, (taken, task))),
-                // A task that has panicked has not read everything.
-                None => task?.await.err().map(|error| (Err(StoreError::unavailable(error)), (taken, None))),
-            });
-        stream.boxed()
+        archive::read_by(|batches| {
+            tokio::spawn(async move {
+                if let Err(failure) = read(&database, &batches).await {
+                    // Whoever does not wait for it does not need it.
+                    let _ = batches.send(Err(failure.into_error())).await;
+                }
+            })
+        })
     }
 
     async fn import(&self, import: &Import, before: u64, records: Vec<Record>) -> Result<(), ImportError> {

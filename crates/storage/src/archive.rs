@@ -4,7 +4,11 @@ use std::mem;
 
 use async_trait::async_trait;
 use domain::{Entry, Organization, OrganizationId, Timestamp};
-use futures_util::stream::BoxStream;
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::StoreError;
 
@@ -40,6 +44,23 @@ impl Record {
 
 /// Records in batches, none of them empty and each of a bounded size. It ends behind an error.
 pub type Records = BoxStream<'static, Result<Vec<Record>, StoreError>>;
+
+/// Where a task puts the batches that it reads; who takes them may leave.
+pub type Batches = mpsc::Sender<Result<Vec<Record>, StoreError>>;
+
+/// What the task that is begun reads, a little ahead of who takes it.
+pub fn read_by(begin: impl FnOnce(Batches) -> JoinHandle<()>) -> Records {
+    const BATCHES_AHEAD: usize = 2;
+
+    let (batches, taken) = mpsc::channel(BATCHES_AHEAD);
+    let task = begin(batches);
+    let stream = stream::unfold((taken, Some(task)), async |(mut taken, task)| match taken.recv().await {
+        Some(batch) => Some((batch, (taken, task))),
+        // A task that has panicked has not read everything.
+        None => task?.await.err().map(|error| (Err(StoreError::unavailable(error)), (taken, None))),
+    });
+    stream.boxed()
+}
 
 /// Gathers records into batches of at most [`Batch::RECORDS_MAX`], and of about [`Batch::BYTES_MAX`].
 #[derive(Debug, Default)]

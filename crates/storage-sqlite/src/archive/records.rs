@@ -3,35 +3,20 @@
 use std::path::{Path, PathBuf};
 
 use domain::OrganizationState;
-use futures_util::{StreamExt, stream};
-use storage::{
-    StoreError,
-    archive::{Batch, Record, Records},
-};
-use tokio::sync::mpsc;
+use storage::archive::{self, Batch, Batches, Record, Records};
 
 use crate::{Row, error::failure, page, readers, schema};
 
-/// How many batches are read ahead.
-const BATCHES_AHEAD: usize = 2;
-
-type Batches = mpsc::Sender<Result<Vec<Record>, StoreError>>;
-
 /// The records of the store in the file at `path`.
 pub(super) fn stream(path: PathBuf) -> Records {
-    let (batches, taken) = mpsc::channel(BATCHES_AHEAD);
-    let task = tokio::task::spawn_blocking(move || {
-        if let Err(error) = read(&path, &batches) {
-            // Whoever does not wait for it does not need it.
-            let _ = batches.blocking_send(Err(failure(error)));
-        }
-    });
-    let stream = stream::unfold((taken, Some(task)), async |(mut taken, task)| match taken.recv().await {
-        Some(batch) => Some((batch, (taken, task))),
-        // A task that has panicked has not read everything.
-        None => task?.await.err().map(|error| (Err(StoreError::unavailable(error)), (taken, None))),
-    });
-    stream.boxed()
+    archive::read_by(|batches| {
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = read(&path, &batches) {
+                // Whoever does not wait for it does not need it.
+                let _ = batches.blocking_send(Err(failure(error)));
+            }
+        })
+    })
 }
 
 /// Reads until all is read, or nobody takes it any more.
