@@ -54,7 +54,7 @@ pub enum CommandError {
     #[error("{0}")]
     Zitadel(String),
     /// A check has found something; it was said what.
-    #[error("{0} problems were found")]
+    #[error("problems found: {0}")]
     Problems(usize),
 }
 

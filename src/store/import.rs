@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{self, BufRead, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use futures_util::TryStreamExt;
@@ -27,24 +27,36 @@ pub(super) fn new_source() -> Result<String, CommandError> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Imports a file. Reads it twice: nothing of it is stored if not all of it is as it was written.
-pub(super) async fn from_file(
-    archive: &dyn Archive,
-    path: &Path,
-    replace: bool,
-) -> Result<Moved, CommandError> {
-    let failed = |error| CommandError::File { path: path.to_owned(), error };
-    let open = || File::open(path);
-    let bytes = open().and_then(|file| file.metadata()).map_err(failed)?.len();
-    let records = {
+/// A file of which all was as it was written when it was read.
+pub(super) struct Verified {
+    path: PathBuf,
+    records: u64,
+}
+
+impl Verified {
+    /// Reads a file to its end.
+    pub(super) fn new(path: PathBuf) -> Result<Self, CommandError> {
+        let file = open(&path)?;
+        let bytes = file.metadata().map_err(|error| CommandError::File { path: path.clone(), error })?.len();
         let bar = Bar::of_bytes("verifying", bytes);
-        let file = bar.reading(open().map_err(failed)?);
-        let mut export = Export::begin(BufReader::new(file), path)?;
+        let mut export = Export::begin(BufReader::new(bar.reading(file)), &path)?;
         while export.next()?.is_some() {}
         let (organizations, entries) = export.reader.counts();
-        organizations + entries
-    };
-    let export = Export::begin(BufReader::new(open().map_err(failed)?), path)?;
+        Ok(Self { records: organizations + entries, path })
+    }
+}
+
+fn open(path: &Path) -> Result<File, CommandError> {
+    File::open(path).map_err(|error| CommandError::File { path: path.to_owned(), error })
+}
+
+/// Imports a file.
+pub(super) async fn from_file(
+    archive: &dyn Archive,
+    Verified { path, records }: Verified,
+    replace: bool,
+) -> Result<Moved, CommandError> {
+    let export = Export::begin(BufReader::new(open(&path)?), &path)?;
     from_export(archive, export, Some(records), replace).await
 }
 

@@ -13,8 +13,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 pub use error::CommandError;
+use import::Verified;
 use report::{Checked, Counted, Failed, Moved, Report};
-use storage::Archive;
+use storage::{Archive, archive::Records};
 
 use crate::{
     config::{Config, Flags, Storage},
@@ -137,8 +138,10 @@ impl Arguments {
                 }
             }
             Command::Import(arguments) => {
+                let replace = arguments.replace;
+                let source = arguments.source()?;
                 let archive = archive::for_writing(storage, &config).await?;
-                arguments.run(&*archive).await?.print(json)
+                source.import(&*archive, replace).await?.print(json)
             }
             Command::Copy { from, to, replace } => {
                 let from = archive::for_reading(&from, &config).await?;
@@ -154,15 +157,30 @@ impl Arguments {
     }
 }
 
+/// What is imported.
+enum Source {
+    Records(Records),
+    File(Verified),
+    Stdin,
+}
+
 impl ImportArguments {
-    async fn run(self, archive: &dyn Archive) -> Result<Moved, CommandError> {
-        let replace = self.replace;
-        match (self.from_zitadel, self.token, self.file) {
-            (Some(url), Some(token), _) => {
-                import::from_records(archive, zitadel::records(&url, token)?, None, replace).await
-            }
-            (_, _, Some(file)) if file.as_os_str() != "-" => import::from_file(archive, &file, replace).await,
-            _ => import::from_stdin(archive, replace).await,
+    /// What is wrong with it is told before there is a store.
+    fn source(self) -> Result<Source, CommandError> {
+        Ok(match (self.from_zitadel, self.token, self.file) {
+            (Some(url), Some(token), _) => Source::Records(zitadel::records(&url, token)?),
+            (_, _, Some(file)) if file.as_os_str() != "-" => Source::File(Verified::new(file)?),
+            _ => Source::Stdin,
+        })
+    }
+}
+
+impl Source {
+    async fn import(self, archive: &dyn Archive, replace: bool) -> Result<Moved, CommandError> {
+        match self {
+            Self::Records(records) => import::from_records(archive, records, None, replace).await,
+            Self::File(file) => import::from_file(archive, file, replace).await,
+            Self::Stdin => import::from_stdin(archive, replace).await,
         }
     }
 }

@@ -98,7 +98,7 @@ pub(crate) fn failure(error: rusqlite::Error) -> StoreError {
 }
 
 /// Whether something was read that was not written so.
-fn is_damage(error: &rusqlite::Error) -> bool {
+pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
     match error {
         rusqlite::Error::FromSqlConversionFailure(..)
         | rusqlite::Error::IntegralValueOutOfRange(..)

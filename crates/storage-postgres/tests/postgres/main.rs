@@ -7,6 +7,7 @@ extern crate metagate_storage_postgres as storage_postgres;
 mod fixture;
 mod gateways;
 mod migrations;
+mod operator;
 mod pages;
 mod pooler;
 mod secrecy;

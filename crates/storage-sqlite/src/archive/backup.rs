@@ -14,7 +14,7 @@ use rusqlite::{
 use super::SqliteArchive;
 use crate::{
     OpenError,
-    checksum::{self, VFS},
+    checksum::{self, Found, VFS},
     lock, readers, schema,
     tuning::Mistake,
 };
@@ -81,6 +81,12 @@ impl SqliteArchive {
         let of_store = |error| OpenError::sqlite(path, &error);
         if !backup.exists() {
             return Err(OpenError::Absent { path: backup.to_owned() });
+        }
+        let found = File::open(backup).and_then(|file| checksum::find(&file));
+        let found = found.map_err(|error| OpenError::Io { path: backup.to_owned(), error })?;
+        if found != Found::Checksums {
+            let reason = "its first page is not that of a backup".to_owned();
+            return Err(OpenError::Damaged { path: backup.to_owned(), reason });
         }
         checksum::register()
             .map_err(|error| OpenError::Sqlite { path: path.to_owned(), reason: error.to_string() })?;

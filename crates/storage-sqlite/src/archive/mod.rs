@@ -23,7 +23,7 @@ use storage::{
 use crate::{
     OpenError,
     checksum::{self, VFS},
-    error::failure,
+    error::{failure, is_damage},
     lock::{self, Lock},
     readers, schema,
     tuning::Mistake,
@@ -197,11 +197,27 @@ const RULES: [(&str, &str); 2] = [
 
 /// SQLite reads every page, and so compares every checksum; then come the rules.
 fn check(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut problems = Vec::new();
     let mut statement = connection.prepare(&format!("PRAGMA integrity_check({PROBLEMS_MAX})"))?;
-    let mut problems: Vec<String> =
-        statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-    problems.retain(|problem| problem != "ok");
+    let mut rows = statement.query([])?;
+    loop {
+        match rows.next() {
+            Ok(None) => break,
+            Ok(Some(row)) => {
+                let text: String = row.get(0)?;
+                let lines = text.lines().filter(|line| *line != "ok" && !line.starts_with("***"));
+                problems.extend(lines.map(str::to_owned));
+            }
+            // It looks into tables after it has looked at pages, and ends at the first that it cannot read.
+            Err(error) if is_damage(&error) => {
+                problems.push(error.to_string());
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+    }
     if !problems.is_empty() {
+        problems.truncate(PROBLEMS_MAX);
         return Ok(problems);
     }
     for (rule, statement) in archive::RULES.iter().chain(&RULES) {
