@@ -26,7 +26,7 @@ enum Command {
     ///
     /// Each setting can be given as a flag, as an environment variable or in a TOML file; a flag counts before the
     /// environment, the environment before the file, the file before the default.
-    Serve(Flags),
+    Serve(Box<Flags>),
     /// Look after a store: check, back up, export, import, copy.
     ///
     /// Works on what `--storage` names, also while it is being served. Says what it did on stdout, with `--json` as one JSON
@@ -35,7 +35,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let command = Cli::parse().command.unwrap_or_else(|| Command::Serve(Flags::default()));
+    let command = Cli::parse().command.unwrap_or_else(|| Command::Serve(Box::default()));
     match start(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
 fn start(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match command {
-        Command::Serve(flags) => runtime.block_on(serve::run(flags))?,
+        Command::Serve(flags) => runtime.block_on(serve::run(*flags))?,
         Command::Store(arguments) => runtime.block_on(store::run(arguments))?,
     }
     Ok(())

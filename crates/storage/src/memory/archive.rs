@@ -111,7 +111,7 @@ impl Archive for MemoryStore {
                 stats.largest.push(LargeValue { organization, key, bytes });
             }
         }
-        stats.largest.sort_by(|a, b| b.bytes.cmp(&a.bytes));
+        stats.largest.sort_by_key(|value| std::cmp::Reverse(value.bytes));
         stats.largest.truncate(usize::try_from(largest).unwrap_or(usize::MAX));
         Ok(stats)
     }
