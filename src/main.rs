@@ -31,7 +31,7 @@ enum Command {
     ///
     /// Works on what `--storage` names, also while it is being served. Says what it did on stdout, with `--json` as one JSON
     /// object; what went wrong is one line on stderr, and exit code 1.
-    Store(store::Arguments),
+    Store(Box<store::Arguments>),
 }
 
 fn main() -> ExitCode {
@@ -49,7 +49,7 @@ fn start(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match command {
         Command::Serve(flags) => runtime.block_on(serve::run(*flags))?,
-        Command::Store(arguments) => runtime.block_on(store::run(arguments))?,
+        Command::Store(arguments) => runtime.block_on(store::run(*arguments))?,
     }
     Ok(())
 }
