@@ -234,6 +234,35 @@ async fn an_import_that_was_broken_off_goes_on() {
     }
 }
 
+#[tokio::test]
+async fn an_import_that_was_killed_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fill(folder, "first.db").await;
+    done(folder, "first.db", &["export", "export.ndjson"]);
+    let sound = fs::read(folder.join("export.ndjson")).unwrap();
+    let mut command = metagate();
+    command.current_dir(folder).args(["store", "--storage", "sqlite:second.db", "import", "-"]);
+    let mut import =
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    // It waits for more behind the first checkpoint, and so has not ended when that is seen to be stored.
+    import.stdin.as_mut().unwrap().write_all(&sound[..sound.len() - 700_000]).unwrap();
+    let entries = || {
+        let (_, stdout, _) = run_on(folder, "second.db", &["stats", "--json"], b"");
+        serde_json::from_str::<Value>(&stdout).unwrap()["entries"].as_u64()
+    };
+    while entries().is_none_or(|entries| entries == 0) {
+        assert!(import.try_wait().unwrap().is_none());
+    }
+    import.kill().unwrap();
+    import.wait().unwrap();
+    assert_eq!(entries(), Some(998));
+    let moved = done(folder, "second.db", &["import", "export.ndjson"]);
+    assert_eq!(moved, json!({"organizations": 3, "entries": 1_201, "skipped": 1_000}));
+    assert_eq!(exported(folder, "second.db"), exported(folder, "first.db"));
+    assert_eq!(done(folder, "second.db", &["check"]), json!({"problems": []}));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_is_operated_while_it_is_served() {
     let folder = tempfile::tempdir().unwrap();
