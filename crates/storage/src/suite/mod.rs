@@ -73,12 +73,17 @@ macro_rules! storage_suite {
     };
 }
 
-/// Emits the suite of [`Archive`](crate::Archive) as tests. The expression makes a fresh, empty store, and gives it as who
-/// serves it and as who operates it: `(Box<dyn Store>, Box<dyn Archive>)`, or what dereferences to them.
+/// A rule of [`Archive`](crate::Archive). Panics if the store, fresh and empty, does not keep it; it is given as who serves
+/// it and as who operates it.
+pub type ArchiveRule =
+    for<'a> fn(&'a dyn crate::Store, &'a dyn crate::Archive) -> futures_util::future::LocalBoxFuture<'a, ()>;
+
+/// Hands the names of the rules of [`Archive`](crate::Archive) to a macro, behind what that is given besides.
+#[doc(hidden)]
 #[macro_export]
-macro_rules! archive_suite {
-    (where $there:expr => $make:expr) => {
-        $crate::archive_suite! { $there, $make =>
+macro_rules! archive_rules {
+    ($with:path => $($given:tt)*) => {
+        $with! { $($given)* =>
             what_was_imported_is_served_and_exported
             writes_go_on_behind_an_import
             what_was_written_is_exported
@@ -89,6 +94,25 @@ macro_rules! archive_suite {
             records_may_be_left
             stats_count_what_there_is
         }
+    };
+}
+
+macro_rules! archive_table {
+    (=> $($rule:ident)*) => {
+        /// The rules of [`Archive`](crate::Archive), with their names.
+        pub const ARCHIVE_RULES: &[(&str, ArchiveRule)] =
+            &[$((stringify!($rule), |store, archive| Box::pin(archive::$rule(store, archive)))),*];
+    };
+}
+
+archive_rules! { archive_table => }
+
+/// Emits the suite of [`Archive`](crate::Archive) as tests. The expression makes a fresh, empty store, and gives it as who
+/// serves it and as who operates it: `(Box<dyn Store>, Box<dyn Archive>)`, or what dereferences to them.
+#[macro_export]
+macro_rules! archive_suite {
+    (where $there:expr => $make:expr) => {
+        $crate::archive_rules! { $crate::archive_suite => $there, $make }
     };
     ($there:expr, $make:expr => $($rule:ident)*) => {
         $(
