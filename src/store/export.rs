@@ -16,7 +16,7 @@ use super::{CommandError, export_file::Writer, progress::Bar, report::Moved};
 pub(super) async fn to_file(archive: &dyn Archive, path: &Path) -> Result<Moved, CommandError> {
     let failed = |error| CommandError::File { path: path.to_owned(), error };
     if path.exists() {
-        return Err(failed(io::ErrorKind::AlreadyExists.into()));
+        return Err(failed(io::Error::new(io::ErrorKind::AlreadyExists, "it is there already")));
     }
     let part = PathBuf::from(format!("{}.part", path.display()));
     let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part);

@@ -141,7 +141,7 @@ async fn what_is_there_is_replaced_only_when_that_is_said() {
         (&["copy", "sqlite:first.db", "sqlite:second.db"], there),
         (&["restore", "backup.db"], "storage second.db: it is there already, and not empty"),
         (&["backup", "backup.db"], "storage backup.db: it is there already, and not empty"),
-        (&["export", "export.ndjson"], "export.ndjson: entity already exists"),
+        (&["export", "export.ndjson"], "export.ndjson: it is there already"),
     ] {
         assert_eq!(refused(folder, "second.db", arguments), want, "{arguments:?}");
         assert_eq!(exported(folder, "second.db"), before, "{arguments:?}");
