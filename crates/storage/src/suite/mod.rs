@@ -14,16 +14,22 @@ pub mod archive;
 pub mod model;
 pub mod rules;
 
-/// Emits the suite as tests of the store that the expression makes.
+/// A rule. Panics if the store, fresh and empty, does not keep it.
+pub type Rule = for<'a> fn(&'a dyn crate::Store) -> futures_util::future::LocalBoxFuture<'a, ()>;
+
+/// Hands the names of the rules of [`Store`](crate::Store) to a macro, behind what that is given besides.
+#[doc(hidden)]
 #[macro_export]
-macro_rules! storage_suite {
-    (where $there:expr => $make:expr) => {
-        $crate::storage_suite! { $there, $make =>
+macro_rules! storage_rules {
+    ($with:path => $($given:tt)*) => {
+        $with! { $($given)* =>
             a_set_is_read_back
             a_set_is_an_event_even_if_nothing_changes
             a_set_if_different_of_the_same_value_is_no_event
             changes_are_judged_against_the_state_before
             a_refused_batch_leaves_no_trace
+            batches_of_any_length
+            events_of_a_call_have_one_time
             created_at_lasts_until_the_key_is_removed
             what_changes_nothing_answers_with_the_last_metadata_event
             keys_compare_byte_for_byte
@@ -38,9 +44,28 @@ macro_rules! storage_suite {
             creating_again_changes_nothing
             racing_writers_take_each_number_once
             of_racing_removes_one_succeeds
+            of_racing_creators_one_creates
+            racing_changes_of_state_are_one_event
             nobody_sees_half_a_batch
             a_write_whose_caller_leaves_is_whole_or_absent
         }
+    };
+}
+
+macro_rules! table {
+    (=> $($rule:ident)*) => {
+        /// The rules of [`Store`](crate::Store), with their names.
+        pub const RULES: &[(&str, Rule)] = &[$((stringify!($rule), |store| Box::pin(rules::$rule(store)))),*];
+    };
+}
+
+storage_rules! { table => }
+
+/// Emits the suite as tests of the store that the expression makes.
+#[macro_export]
+macro_rules! storage_suite {
+    (where $there:expr => $make:expr) => {
+        $crate::storage_rules! { $crate::storage_suite => $there, $make }
 
         #[test]
         fn random_operations_do_as_the_model_does() {

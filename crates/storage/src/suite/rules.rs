@@ -1,10 +1,13 @@
 //! The lines of the contract, one function each.
 
 use bytes::Bytes;
-use domain::{Change, Comparison, Details, Key, KeyFilter, OrganizationId, OrganizationState, Query};
-use futures_util::future::join_all;
+use domain::{Change, Comparison, Details, Key, KeyFilter, OrganizationId, OrganizationState, Page, Query};
 
 use crate::{Store, StoreError};
+
+mod races;
+
+pub use races::*;
 
 fn key(text: &str) -> Key {
     Key::new(text.to_owned()).unwrap()
@@ -55,6 +58,7 @@ pub async fn a_set_is_read_back(store: &dyn Store) {
     assert_eq!((entry.created_at, entry.changed_at), (details.at, details.at));
     assert_eq!(shown(store, &id, Query::default()).await, "k=v#2");
     assert_eq!(store.get(&id, &key("other")).await.unwrap(), None);
+    assert!(store.is_healthy());
 }
 
 /// A plain set takes a number, whatever was there.
@@ -104,6 +108,29 @@ pub async fn a_refused_batch_leaves_no_trace(store: &dyn Store) {
     assert_eq!(store.organization(&id).await.unwrap(), before);
     assert_eq!(shown(store, &id, Query::default()).await, "k=v#2");
     assert_eq!(store.apply(&id, vec![set("k", "x")]).await.unwrap().sequence, 3);
+}
+
+/// Thousands of changes are one call, and all of them are listed.
+pub async fn batches_of_any_length(store: &dyn Store) {
+    let id = organization(store, "o").await;
+    let names: Vec<_> = (0..2_000).map(|n| format!("{n:04}")).collect();
+    let details = store.apply(&id, names.iter().map(|name| set(name, "v")).collect()).await.unwrap();
+    assert_eq!(details.sequence, 2_001);
+    let page = store.list(&id, Query::default()).await.unwrap();
+    let listed: Vec<_> = page.entries.iter().map(|entry| (entry.key.as_str(), entry.sequence)).collect();
+    assert_eq!(listed, names.iter().map(String::as_str).zip(2..).collect::<Vec<_>>());
+    let details = store.apply(&id, names.iter().map(|name| remove(name)).collect()).await.unwrap();
+    assert_eq!(details.sequence, 4_001);
+    assert_eq!(store.list(&id, Query::default()).await.unwrap(), Page::default());
+}
+
+/// All events of a call have the time that it answers with.
+pub async fn events_of_a_call_have_one_time(store: &dyn Store) {
+    let id = organization(store, "o").await;
+    let details = store.apply(&id, vec![set("a", "v"), set("b", "v"), set("c", "v")]).await.unwrap();
+    for entry in store.list(&id, Query::default()).await.unwrap().entries {
+        assert_eq!((entry.created_at, entry.changed_at), (details.at, details.at));
+    }
 }
 
 /// A set keeps `created_at`; one after a remove begins anew, within a call too.
@@ -320,68 +347,4 @@ pub async fn creating_again_changes_nothing(store: &dyn Store) {
     store.set_organization_state(&id, OrganizationState::Inactive).await.unwrap();
     let again = store.create_organization(&id, "Second").await.unwrap();
     assert_eq!((again.name.as_str(), again.state, again.sequence), ("First", OrganizationState::Inactive, 3));
-}
-
-/// Writers to one organization wait for each other: no conflict, no gap, no repeat, no time that goes back.
-pub async fn racing_writers_take_each_number_once(store: &dyn Store) {
-    let id = organization(store, "o").await;
-    let writes = (0..64).map(|n| store.apply(&id, vec![set(&format!("k{}", n % 7), "v"), set("all", "v")]));
-    let mut details: Vec<_> = join_all(writes).await.into_iter().map(Result::unwrap).collect();
-    details.sort_by_key(|details| details.sequence);
-    let sequences: Vec<_> = details.iter().map(|details| details.sequence).collect();
-    assert_eq!(sequences, (0..64).map(|n| 3 + 2 * n).collect::<Vec<_>>());
-    assert!(details.is_sorted_by_key(|details| details.at));
-}
-
-/// Two callers cannot both have removed a key.
-pub async fn of_racing_removes_one_succeeds(store: &dyn Store) {
-    let id = organization(store, "o").await;
-    for _ in 0..20 {
-        store.apply(&id, vec![set("k", "v")]).await.unwrap();
-        let removed = join_all((0..8).map(|_| store.apply(&id, vec![remove("k")]))).await;
-        assert_eq!(removed.iter().filter(|removed| removed.is_ok()).count(), 1);
-        let refused = removed.iter().filter_map(|removed| removed.as_ref().err());
-        assert!(refused.into_iter().all(|error| matches!(error, StoreError::KeyAbsent { index: 0 })));
-    }
-}
-
-/// Two keys that are always written together are always read together.
-pub async fn nobody_sees_half_a_batch(store: &dyn Store) {
-    let id = organization(store, "o").await;
-    let write = async {
-        for n in 0..100 {
-            let text = n.to_string();
-            store.apply(&id, vec![set("a", &text), set("b", &text)]).await.unwrap();
-        }
-    };
-    let read = async {
-        for _ in 0..100 {
-            let page = store.list(&id, Query::default()).await.unwrap();
-            let values: Vec<_> = page.entries.iter().map(|entry| &entry.value).collect();
-            assert!(values.is_empty() || (values.len() == 2 && values[0] == values[1]), "{values:?}");
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::join!(write, read);
-}
-
-/// Dropping the future does not half-do a write.
-pub async fn a_write_whose_caller_leaves_is_whole_or_absent(store: &dyn Store) {
-    let id = organization(store, "o").await;
-    for n in 0..50_u64 {
-        let text = n.to_string();
-        let write = store.apply(&id, vec![set("a", &text), set("b", &text)]);
-        // Polled once, then dropped.
-        let _ = futures_util::FutureExt::now_or_never(write);
-        store.apply(&id, vec![set("after", "v")]).await.unwrap();
-        // At one moment: it may happen yet.
-        let page = store.list(&id, Query::default()).await.unwrap();
-        let value_of =
-            |name| page.entries.iter().find(|entry| entry.key == key(name)).map(|entry| &entry.value);
-        assert_eq!(value_of("a"), value_of("b"));
-    }
-    let sequence = store.organization(&id).await.unwrap().unwrap().sequence;
-    let details = store.apply(&id, vec![set("after", "v")]).await.unwrap();
-    // Each of the others takes two numbers, if it happens in between.
-    assert_eq!((details.sequence - sequence) % 2, 1);
 }
