@@ -61,7 +61,7 @@ fn operation() -> BoxedStrategy<Operation> {
     ];
     prop_oneof![
         2 => organization().prop_map(Operation::Create),
-        1 => (organization(), state).prop_map(|(organization, state)| Operation::SetState(organization, state)),
+        2 => (organization(), state).prop_map(|(organization, state)| Operation::SetState(organization, state)),
         8 => (organization(), vec(change(), 1..5)).prop_map(|(organization, changes)| Operation::Apply(organization, changes)),
         3 => (organization(), query()).prop_map(|(organization, query)| Operation::List(organization, query)),
     ]

@@ -58,6 +58,8 @@ pub async fn a_set_is_read_back(store: &dyn Store) {
     assert_eq!((entry.created_at, entry.changed_at), (details.at, details.at));
     assert_eq!(shown(store, &id, Query::default()).await, "k=v#2");
     assert_eq!(store.get(&id, &key("other")).await.unwrap(), None);
+    let there = store.organization(&id).await.unwrap().unwrap();
+    assert_eq!((there.sequence, there.last_metadata_event), (2, details));
     assert!(store.is_healthy());
 }
 
@@ -102,9 +104,10 @@ pub async fn a_refused_batch_leaves_no_trace(store: &dyn Store) {
     let id = organization(store, "o").await;
     store.apply(&id, vec![set("k", "v")]).await.unwrap();
     let before = store.organization(&id).await.unwrap();
-    let batch = vec![set("k", "w"), remove("k"), remove("absent"), remove("absent too")];
-    let error = store.apply(&id, batch).await.unwrap_err();
-    assert!(matches!(error, StoreError::KeyAbsent { index: 2 }), "{error}");
+    // The first has no effect, and counts.
+    let batch = [remove_if_present("n"), set("k", "w"), remove("k"), remove("absent"), remove("absent too")];
+    let error = store.apply(&id, batch.into()).await.unwrap_err();
+    assert!(matches!(error, StoreError::KeyAbsent { index: 3 }), "{error}");
     assert_eq!(store.organization(&id).await.unwrap(), before);
     assert_eq!(shown(store, &id, Query::default()).await, "k=v#2");
     assert_eq!(store.apply(&id, vec![set("k", "x")]).await.unwrap().sequence, 3);
@@ -156,23 +159,48 @@ async fn wait_for_the_clock(store: &dyn Store, details: Details) {
     }
 }
 
-/// Without an event, the answer is the last metadata event, or the creation.
+/// Without an event, the answer is the last metadata event, or the creation; and nothing is written.
 pub async fn what_changes_nothing_answers_with_the_last_metadata_event(store: &dyn Store) {
     let id = organization(store, "o").await;
-    let created_at = store.organization(&id).await.unwrap().unwrap().created_at;
-    let nothing = store.apply(&id, vec![remove_if_present("k")]).await.unwrap();
-    assert_eq!(nothing, Details { sequence: 1, at: created_at });
-    let event = store.apply(&id, vec![set("k", "v")]).await.unwrap();
+    let creation = Details { sequence: 1, at: store.organization(&id).await.unwrap().unwrap().created_at };
+    let nothing = vec![remove_if_present("absent")];
+    assert_eq!(store.apply(&id, nothing.clone()).await.unwrap(), creation);
     store.set_organization_state(&id, OrganizationState::Inactive).await.unwrap();
-    assert_eq!(store.apply(&id, vec![set_if_different("k", "v")]).await.unwrap(), event);
-    assert_eq!(store.apply(&id, vec![set("k", "v")]).await.unwrap().sequence, 4);
+    assert_eq!(store.apply(&id, nothing).await.unwrap(), creation);
+    let event = store.apply(&id, vec![set("k", "v")]).await.unwrap();
+    store.set_organization_state(&id, OrganizationState::Active).await.unwrap();
+    wait_for_the_clock(store, event).await;
+    let before = (store.organization(&id).await.unwrap(), store.get(&id, &key("k")).await.unwrap());
+    let nothing = vec![set_if_different("k", "v"), remove_if_present("absent")];
+    assert_eq!(store.apply(&id, nothing).await.unwrap(), event);
+    assert_eq!((store.organization(&id).await.unwrap(), store.get(&id, &key("k")).await.unwrap()), before);
+    assert_eq!(store.apply(&id, vec![set("k", "v")]).await.unwrap().sequence, 5);
 }
 
-/// No folding, no normalizing, no trimming.
+/// No folding, no normalizing, no trimming; to the last of 200 characters, which is as many as the API takes.
 pub async fn keys_compare_byte_for_byte(store: &dyn Store) {
     let id = organization(store, "o").await;
-    let keys =
-        ["a", "A", "a ", " a", "á", "a\u{301}", "%", "_", "a/b", ".", "\u{10FFFF}", "\n", "'", "\"", "🦀"];
+    let [long, longer] = [199, 200].map(|length| "🦀".repeat(length));
+    let other = format!("{long}🦞");
+    let keys = [
+        "a",
+        "A",
+        "a ",
+        " a",
+        "á",
+        "a\u{301}",
+        "%",
+        "_",
+        "a/b",
+        ".",
+        "\u{10FFFF}",
+        "\n",
+        "'",
+        "\"",
+        &long,
+        &longer,
+        &other,
+    ];
     for name in keys {
         store.apply(&id, vec![set(name, name)]).await.unwrap();
     }
@@ -214,6 +242,7 @@ pub async fn pages_of_any_offset_and_limit(store: &dyn Store) {
             (u64::MAX, Some(u32::MAX), ""),
             (u64::MAX, None, ""),
             (i64::MAX as u64, Some(1), ""),
+            (1 << 32, None, ""),
         ] {
             let page = store.list(&id, Query { filters: filters.clone(), offset, limit }).await.unwrap();
             let keys: Vec<_> = page.entries.iter().map(|entry| entry.key.as_str()).collect();
@@ -226,19 +255,21 @@ pub async fn pages_of_any_offset_and_limit(store: &dyn Store) {
 /// No wildcards; all filters must match.
 pub async fn filters_take_text_literally(store: &dyn Store) {
     let id = organization(store, "o").await;
-    for name in ["a%b", "a_b", "axb", "a\\b", "Axb", "ÄX", "äx", "b"] {
+    for name in ["a%b", "a_b", "axb", "a\\b", "Axb", "ÄX", "äx", "b", "b\u{10FFFF}"] {
         store.apply(&id, vec![set(name, "v")]).await.unwrap();
     }
     let filter = |text: &str, comparison| KeyFilter::new(text, comparison);
     for (filters, want) in [
         (vec![filter("a%b", Comparison::Equals)], "a%b"),
         (vec![filter("a%", Comparison::StartsWith)], "a%b"),
+        (vec![filter("a\\", Comparison::StartsWith)], "a\\b"),
+        (vec![filter("b", Comparison::StartsWith)], "b b\u{10FFFF}"),
         (vec![filter("_", Comparison::Contains)], "a_b"),
         (vec![filter("\\b", Comparison::EndsWith)], "a\\b"),
         (vec![filter("äX", Comparison::EqualsIgnoreCase)], "ÄX äx"),
         (vec![filter("aX", Comparison::StartsWithIgnoreCase)], "Axb axb"),
         (vec![filter("", Comparison::Equals)], ""),
-        (vec![filter("", Comparison::StartsWith)], "Axb a%b a\\b a_b axb b ÄX äx"),
+        (vec![filter("", Comparison::StartsWith)], "Axb a%b a\\b a_b axb b b\u{10FFFF} ÄX äx"),
         (vec![filter("a", Comparison::StartsWith), filter("x", Comparison::Contains)], "axb"),
         (vec![filter("a", Comparison::StartsWith), filter("b", Comparison::StartsWith)], ""),
         (vec![filter("\0", Comparison::Contains)], ""),
@@ -271,14 +302,23 @@ pub async fn values_of_any_size(store: &dyn Store) {
     assert_eq!(store.get(&id, &key("k")).await.unwrap(), None);
 }
 
-/// Keys and numbers of one organization are nothing to another.
+/// Keys and numbers of one organization are nothing to another; ids compare byte for byte.
 pub async fn organizations_keep_to_themselves(store: &dyn Store) {
-    let [one, two] = [organization(store, "1").await, organization(store, "11").await];
-    store.apply(&one, vec![set("k", "one")]).await.unwrap();
-    assert_eq!(store.get(&two, &key("k")).await.unwrap(), None);
-    assert_eq!(store.apply(&two, vec![set("k", "two")]).await.unwrap().sequence, 2);
+    let ids = ["1", "11", "a", "A", "a ", " a", "á", "a\u{301}", "%", "_", "'", "\u{10FFFF}"];
+    for (events, name) in (1..).zip(ids) {
+        let id = organization(store, name).await;
+        assert_eq!(store.get(&id, &key("k")).await.unwrap(), None, "{name:?}");
+        for sequence in 2..2 + events {
+            assert_eq!(store.apply(&id, vec![set("k", name)]).await.unwrap().sequence, sequence, "{name:?}");
+        }
+    }
+    let one = organization(store, "1").await;
     store.apply(&one, vec![remove("k")]).await.unwrap();
-    assert_eq!(shown(store, &two, Query::default()).await, "k=two#2");
+    store.set_organization_state(&one, OrganizationState::Removed).await.unwrap();
+    for (events, name) in (1..).zip(ids).skip(1) {
+        let id = organization(store, name).await;
+        assert_eq!(shown(store, &id, Query::default()).await, format!("k={name}#{}", 1 + events));
+    }
 }
 
 /// Reads find nothing, writes are refused.
@@ -328,6 +368,9 @@ pub async fn states_are_events_but_no_metadata_events(store: &dyn Store) {
         let organization = store.set_organization_state(&id, state).await.unwrap();
         assert_eq!((organization.state, organization.sequence), (state, sequence));
         assert_eq!(organization.last_metadata_event, event);
+        assert_eq!(store.organization(&id).await.unwrap(), Some(organization));
+        assert_eq!(store.get(&id, &key("k")).await.unwrap().unwrap().sequence, 2);
+        assert_eq!(shown(store, &id, Query::default()).await, "k=v#2");
     }
     let later = store.apply(&id, vec![set("k", "w")]).await.unwrap();
     assert_eq!(later.sequence, 4);
@@ -339,9 +382,10 @@ pub async fn creating_again_changes_nothing(store: &dyn Store) {
     let id = OrganizationId::new("o").unwrap();
     let created = store.create_organization(&id, "First").await.unwrap();
     assert_eq!(
-        (created.name.as_str(), created.state, created.sequence),
-        ("First", OrganizationState::Active, 1)
+        (&created.id, created.name.as_str(), created.state, created.sequence),
+        (&id, "First", OrganizationState::Active, 1)
     );
+    assert_eq!(store.organization(&id).await.unwrap().as_ref(), Some(&created));
     assert_eq!(created.last_metadata_event, Details { sequence: 1, at: created.created_at });
     store.apply(&id, vec![set("k", "v")]).await.unwrap();
     store.set_organization_state(&id, OrganizationState::Inactive).await.unwrap();

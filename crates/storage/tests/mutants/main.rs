@@ -40,7 +40,7 @@ mutants! {
     // Reads see what was acknowledged.
     GetsAreStale: a_set_is_read_back;
     ListsAreStale: a_set_is_read_back random_operations_do_as_the_model_does;
-    OrganizationsAreStale: a_refused_batch_leaves_no_trace;
+    OrganizationsAreStale: a_set_is_read_back;
     HealthIsMissed: a_set_is_read_back;
 
     // Keys and ids compare byte for byte.

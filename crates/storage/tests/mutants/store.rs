@@ -108,7 +108,7 @@ impl Naive {
 
     fn now(&self, owner: &Owner) -> Timestamp {
         let now = Timestamp::now().max(owner.last_event_at);
-        let goes_back = self.is(TimeGoesBack) && owner.organization.sequence % 2 == 0;
+        let goes_back = self.is(TimeGoesBack) && owner.organization.sequence / 2 % 2 == 1;
         if goes_back { Timestamp::from_micros(now.as_micros() - 1_000_000) } else { now }
     }
 
@@ -351,7 +351,8 @@ impl Store for Naive {
             }
         }
         let stored = entries.len() as u64;
-        entries.retain(|entry| filters::match_all(self.mutant, &query.filters, entry.key.as_str()));
+        let matches = |entry: &Entry| filters::match_all(self.mutant, &query.filters, entry.key.as_str());
+        entries.retain(matches);
         let mut total = entries.len() as u64;
         let (offset, limit) = match self.mutant {
             Some(OffsetsAreIgnored) => (0, query.limit),
@@ -380,7 +381,9 @@ impl Store for Naive {
             Some(TotalsStopAtThePage) => total = total.min((offset as u64).saturating_add(limit as u64)),
             Some(TotalsAreOfAnotherMoment) => {
                 yield_now().await;
-                total = visible().map_or(0, |owner| owner.entries.len() as u64);
+                let owner = visible();
+                let keys = owner.iter().flat_map(|owner| owner.entries.values());
+                total = keys.filter(|entry| matches(entry)).count() as u64;
             }
             _ => {}
         }
