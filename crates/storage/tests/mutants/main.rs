@@ -6,6 +6,7 @@ extern crate metagate_storage as storage;
 
 mod filters;
 mod store;
+mod write;
 
 use std::{
     cell::Cell,
@@ -111,13 +112,13 @@ mutants! {
     OrderIsThatOfWrites: lists_are_in_byte_order_and_count_all;
     OrderIgnoresCase: lists_are_in_byte_order_and_count_all;
     OrderIsThatOfUtf16: lists_are_in_byte_order_and_count_all random_operations_do_as_the_model_does;
-    OrderIsDescending: lists_are_in_byte_order_and_count_all;
+    OrderIsDescending: lists_are_in_byte_order_and_count_all random_operations_do_as_the_model_does;
     TotalsCountThePage: pages_of_any_offset_and_limit random_operations_do_as_the_model_does;
     TotalsAreOnThePage: pages_of_any_offset_and_limit;
     TotalsStopAtThePage: pages_of_any_offset_and_limit;
     TotalsIgnoreFilters: filters_take_text_literally;
     TotalsAreOfAnotherMoment: nobody_sees_half_a_batch;
-    OffsetsAreIgnored: pages_of_any_offset_and_limit;
+    OffsetsAreIgnored: pages_of_any_offset_and_limit random_operations_do_as_the_model_does;
     OffsetsAreSigned: pages_of_any_offset_and_limit;
     OffsetsAreCut: pages_of_any_offset_and_limit;
     OffsetsArePages: pages_of_any_offset_and_limit;
