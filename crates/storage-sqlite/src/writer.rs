@@ -162,14 +162,23 @@ impl Work {
     /// Does all of a batch in one transaction, and answers.
     ///
     /// # Errors
-    /// If it is open what became of the transaction; everybody has been told. Neither a full disk nor damage is an
-    /// error: they are met before the commit counts.
+    /// If it is open what became of the transaction; everybody has been told. A full disk, damage and another process
+    /// that writes are no errors: they are met before the commit counts.
     fn commit(&mut self, batch: Vec<Operation>) -> Result<(), StoreError> {
         let mut answers: Vec<Answer> = Vec::with_capacity(batch.len());
         let mut changed = HashMap::new();
         self.log_pages.store(0, Ordering::Relaxed);
         let (start, operations) = (Instant::now(), batch.len());
-        let mut committed = self.transaction(batch, &mut answers, &mut changed);
+        let begun = self.execute("BEGIN IMMEDIATE");
+        if let Err(error) = &begun
+            && error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+        {
+            tracing::error!("another process is writing for too long: writes are refused meanwhile");
+            let refusal = StoreError::unavailable("another process is writing");
+            batch.into_iter().for_each(|operation| operation.into_answer()(Some(&refusal)));
+            return Ok(());
+        }
+        let mut committed = self.transaction(begun.map_err(failure), batch, &mut answers, &mut changed);
         if let Err(StoreError::Full(_) | StoreError::Damaged(_)) = committed
             && let Err(error) = self.undo()
         {
@@ -200,14 +209,15 @@ impl Work {
         }
     }
 
+    /// Does all of a batch in the transaction that was begun.
     fn transaction(
         &self,
+        mut performed: Result<(), StoreError>,
         batch: Vec<Operation>,
         answers: &mut Vec<Answer>,
         changed: &mut HashMap<OrganizationId, Row>,
     ) -> Result<(), StoreError> {
         let mut operations = batch.into_iter();
-        let mut performed = self.execute("BEGIN IMMEDIATE").map_err(failure);
         while performed.is_ok()
             && let Some(operation) = operations.next()
         {

@@ -25,7 +25,7 @@ const LOG_PAGES_MAX: usize = 12;
 pub async fn live(path: &Path, disk: &Disk, fault: Fault, mistake: Mistake) -> Result<History, String> {
     let mut history = History::default();
     disk.set_fault(Some(fault));
-    let tuning = Tuning { log_pages_max: LOG_PAGES_MAX, mistake };
+    let tuning = Tuning { log_pages_max: LOG_PAGES_MAX, mistake, ..Tuning::default() };
     // Who cannot open it has lost nothing yet.
     if let Ok(store) = SqliteStore::open_tuned(path, tuning) {
         history.write(&store).await;
