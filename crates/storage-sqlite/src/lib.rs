@@ -81,11 +81,9 @@ impl SqliteStore {
 
     fn open_with(path: &Path, tuning: Tuning, observer: Observer) -> Result<Self, OpenError> {
         let lock = lock::alone(path)?.ok_or_else(|| OpenError::Locked { path: path.to_owned() })?;
-        let sqlite = |error| OpenError::sqlite(path, &error);
         let connection = schema::open(path, tuning.mistake)?;
-        connection.busy_timeout(tuning.others_wait).map_err(sqlite)?;
         let lock = lock.share()?;
-        let readers = Readers::open(path).map_err(sqlite)?;
+        let readers = Readers::open(path).map_err(|error| OpenError::sqlite(path, &error))?;
         let writer = Writer::start(connection, tuning, observer)
             .map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
         Ok(Self { readers, writer, _lock: lock })

@@ -37,6 +37,10 @@ const COMPANY_MAX: usize = 8;
 const COMPANY_LOOKS: usize = 10;
 const COMPANY_WAIT: Duration = Duration::from_micros(50);
 
+/// How often it looks whether another process has ended its transaction. SQLite's own handler comes to sleep a hundred times
+/// as long, and misses most gaps that a process leaves which writes without a pause.
+const OTHERS_LOOK_WAIT: Duration = Duration::from_millis(1);
+
 /// The way to the thread that writes.
 pub(crate) struct Writer {
     /// `None` once the store is being closed.
@@ -122,7 +126,9 @@ impl Drop for Running {
 
 impl Work {
     fn run(mut self, mut operations: mpsc::Receiver<Operation>) {
-        if let Err(error) = self.watch_log() {
+        // It waits for others itself, in `begin`.
+        let ready = self.connection.busy_timeout(Duration::ZERO).and_then(|()| self.watch_log());
+        if let Err(error) = ready {
             return self.stop(&failure(error), operations);
         }
         let mut company = 0;
@@ -169,9 +175,9 @@ impl Work {
         let mut changed = HashMap::new();
         self.log_pages.store(0, Ordering::Relaxed);
         let (start, operations) = (Instant::now(), batch.len());
-        let begun = self.execute("BEGIN IMMEDIATE");
+        let begun = self.begin();
         if let Err(error) = &begun
-            && error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+            && is_busy(error)
         {
             tracing::error!("another process is writing for too long: writes are refused meanwhile");
             let refusal = StoreError::unavailable("another process is writing");
@@ -206,6 +212,19 @@ impl Work {
         match committed {
             Err(StoreError::Full(_) | StoreError::Damaged(_)) => Ok(()),
             other => other,
+        }
+    }
+
+    /// Begins a transaction, as soon as no other process has one.
+    fn begin(&self) -> rusqlite::Result<()> {
+        let start = Instant::now();
+        loop {
+            match self.execute("BEGIN IMMEDIATE") {
+                Err(error) if is_busy(&error) && start.elapsed() < self.tuning.others_wait => {
+                    thread::sleep(OTHERS_LOOK_WAIT);
+                }
+                begun => return begun,
+            }
         }
     }
 
@@ -289,7 +308,7 @@ impl Work {
         match self.connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::PASSIVE) {
             Ok(_) => Ok(()),
             // The log goes on growing, and the next commit tries again.
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(()),
+            Err(error) if is_busy(&error) => Ok(()),
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
                 if !self.is_full {
                     tracing::warn!(%error, "cannot write the write-ahead log back; nothing is lost");
@@ -299,6 +318,11 @@ impl Work {
             Err(error) => Err(failure(error)),
         }
     }
+}
+
+/// Whether another process has what is needed.
+fn is_busy(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
 }
 
 /// Moves to `batch` what is in the queue.
