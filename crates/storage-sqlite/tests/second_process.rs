@@ -177,7 +177,7 @@ async fn run(is_endless: bool) {
     let mut numbers: Vec<_> = stored.values().copied().collect();
     numbers.sort_unstable();
     assert_eq!(numbers, (2..=last.sequence).collect::<Vec<_>>());
-    let acknowledged = acknowledged.lock().unwrap();
+    let acknowledged = acknowledged.lock().unwrap().clone();
     stored.retain(|key, sequence| acknowledged.get(key) != Some(sequence));
     // Who was killed may have committed what it did not say.
     assert!(stored.len() <= usize::from(is_endless), "{stored:?}");
