@@ -11,6 +11,8 @@ pub use backup::Progress;
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -117,9 +119,18 @@ fn open(path: &Path) -> Result<Lock, OpenError> {
     Ok(lock)
 }
 
+/// How often, and after how long, it is tried to write beside who serves the store.
+const ATTEMPTS: i32 = 60_000;
+const ATTEMPT_WAIT: Duration = Duration::from_millis(1);
+
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_with_flags_and_vfs(path, OpenFlags::SQLITE_OPEN_READ_WRITE, VFS)?;
+    let mut connection = Connection::open_with_flags_and_vfs(path, OpenFlags::SQLITE_OPEN_READ_WRITE, VFS)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // SQLite's own way to wait sleeps longer and longer, and beside a busy server would never find it pausing.
+    connection.busy_handler(Some(|attempt| {
+        thread::sleep(ATTEMPT_WAIT);
+        attempt < ATTEMPTS
+    }))?;
     Ok(connection)
 }
 
