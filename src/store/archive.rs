@@ -20,7 +20,9 @@ pub(super) async fn for_reading(
     Ok(match storage {
         Storage::Memory => return Err(IN_MEMORY),
         Storage::Sqlite(path) => Box::new(SqliteArchive::for_reading(path)?),
-        Storage::Postgres(_) => postgres(storage, config).await?,
+        Storage::Postgres(address) => {
+            Box::new(PostgresStore::open_existing(address, &config.postgres).await?)
+        }
     })
 }
 
@@ -32,13 +34,10 @@ pub(super) async fn for_writing(
     Ok(match storage {
         Storage::Memory => return Err(IN_MEMORY),
         Storage::Sqlite(path) => Box::new(SqliteArchive::for_writing(path)?),
-        Storage::Postgres(_) => postgres(storage, config).await?,
+        Storage::Postgres(address) => {
+            Box::new(PostgresStore::open(address, &config.postgres, || None, Arc::new(|_| {})).await?)
+        }
     })
-}
-
-async fn postgres(storage: &Storage, config: &Config) -> Result<Box<dyn Archive>, CommandError> {
-    let Storage::Postgres(address) = storage else { return Err(IN_MEMORY) };
-    Ok(Box::new(PostgresStore::open(address, &config.postgres, || None, Arc::new(|_| {})).await?))
 }
 
 /// The file of a SQLite store.

@@ -384,6 +384,15 @@ fn mistakes_end_in_one_clear_line() {
         assert!(said.contains(want), "{store} {arguments:?}: {said}");
     }
     assert!(!folder.join("absent.db").exists() && !folder.join("x.db").exists());
+    if let Some(server) = &*POSTGRES {
+        let database = server.database(None);
+        let said = refused(folder, &server.url(&database), &["check"]);
+        assert_eq!(said, "storage postgres: there is none in the database");
+        assert_eq!(
+            server.sql(&database, "SELECT count(*) FROM pg_tables WHERE schemaname = 'metagate'"),
+            "0"
+        );
+    }
     for (arguments, want) in [
         (&["import"][..], "required arguments were not provided"),
         (&["import", "--from-zitadel", "http://x"], "--token"),

@@ -12,6 +12,9 @@ pub enum OpenError {
     /// The address cannot be used.
     #[error("storage postgres: {0}")]
     Address(String),
+    /// There is no store in the database, and it is not to be made.
+    #[error("storage postgres: there is none in the database")]
+    Absent,
     /// The database cannot be reached, or refuses what a store needs.
     #[error("storage postgres: {0}")]
     Database(String),

@@ -13,7 +13,10 @@ mod read;
 mod retry;
 mod schema;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use domain::{Change, Details, Entry, Key, Organization, OrganizationId, OrganizationState, Page, Query};
@@ -68,6 +71,17 @@ impl PostgresStore {
         database.opened();
         let batches = Batches::new(database.clone(), observer);
         Ok(Self { batches, lookups: Lookups::new(database.clone()), database })
+    }
+
+    /// Connects to a database that a store was opened in before.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; [`OpenError::Absent`].
+    pub async fn open_existing(address: &Address, settings: &Settings) -> Result<Self, OpenError> {
+        if !schema::is_there(&Database::new(address, settings, || None)?).await? {
+            return Err(OpenError::Absent);
+        }
+        Self::open(address, settings, || None, Arc::new(|_| {})).await
     }
 }
 

@@ -45,10 +45,7 @@ pub(crate) async fn migrate(database: &Database) -> Result<(), OpenError> {
     loop {
         let failed = match step(database).await {
             Ok(outcome) => return outcome,
-            Err(failed) => match failed.into_error() {
-                StoreError::Unavailable(cause) => cause.to_string(),
-                other => other.to_string(),
-            },
+            Err(failed) => words(failed),
         };
         attempt += 1;
         // `IF NOT EXISTS` may lose to somebody who does the same.
@@ -60,6 +57,21 @@ pub(crate) async fn migrate(database: &Database) -> Result<(), OpenError> {
             return Err(OpenError::Database(failed));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Whether there is a schema, of whatever version.
+pub(crate) async fn is_there(database: &Database) -> Result<bool, OpenError> {
+    let found = async { found(&mut database.lease().await?, "").await };
+    let found = found.await.map_err(|failed| OpenError::Database(words(failed)))?;
+    Ok(found.is_some_and(|(version, _)| version > 0))
+}
+
+/// What has failed, for whoever started the program.
+fn words(failed: Failure) -> String {
+    match failed.into_error() {
+        StoreError::Unavailable(cause) => cause.to_string(),
+        other => other.to_string(),
     }
 }
 
