@@ -182,11 +182,10 @@ impl<'a> Arguments<'a> {
         all.organizations.extend(writes.clone().map(|write| write.organization.as_str()));
         all.organizations.sort_unstable();
         all.organizations.dedup();
-        let owners: HashMap<_, _> =
-            all.organizations.iter().enumerate().map(|(index, id)| (*id, number(index + 1))).collect();
         let mut entries = HashMap::new();
         for Write { organization, changes, .. } in writes {
-            let owner = owners[organization.as_str()];
+            let (Ok(index) | Err(index)) = all.organizations.binary_search(&organization.as_str());
+            let owner = number(index + 1);
             all.owners.push(owner);
             all.counts.push(number(changes.len()));
             for change in changes {

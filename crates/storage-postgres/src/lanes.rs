@@ -16,9 +16,8 @@ const LANES_MAX: usize = 4;
 /// the database may be far away.
 const PATIENCE: Duration = Duration::from_millis(5);
 
-/// A statement waits for the company that the one before had, up to so many: those who were just answered come again, and
-/// a statement costs more than the wait. Who comes alone waits for nobody.
-const COMPANY_MAX: usize = 8;
+/// A statement waits for the company that the one before had: those who were just answered come again, and a statement costs
+/// more than the wait. Who comes alone waits for nobody.
 const COMPANY_WAIT: Duration = Duration::from_millis(1);
 
 /// What is done in one statement for all who ask for it.
@@ -118,7 +117,7 @@ impl<W: Work> Lane<W> {
         loop {
             match self.next() {
                 Next::Statement(batch) => {
-                    let company = batch.len().min(COMPANY_MAX);
+                    let company = batch.len();
                     self.shared.work.perform(batch).await;
                     if self.shared.lock().waiting.len() < company - 1 {
                         tokio::time::sleep(COMPANY_WAIT).await;
