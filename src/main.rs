@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use metagate::{config::Flags, serve};
+use metagate::{config::Flags, serve, store};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -26,15 +26,17 @@ enum Command {
     ///
     /// Each setting can be given as a flag, as an environment variable or in a TOML file; a flag counts before the
     /// environment, the environment before the file, the file before the default.
-    Serve(Flags),
+    Serve(Box<Flags>),
+    /// Look after a store: check, back up, export, import, copy.
+    ///
+    /// Works on what `--storage` names, also while it is being served. Says what it did on stdout, with `--json` as one JSON
+    /// object; what went wrong is one line on stderr, and exit code 1.
+    Store(Box<store::Arguments>),
 }
 
 fn main() -> ExitCode {
-    let flags = match Cli::parse().command {
-        Some(Command::Serve(flags)) => flags,
-        None => Flags::default(),
-    };
-    match start(flags) {
+    let command = Cli::parse().command.unwrap_or_else(|| Command::Serve(Box::default()));
+    match start(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("metagate: {error}");
@@ -43,8 +45,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(flags: Flags) -> Result<(), Box<dyn std::error::Error>> {
+fn start(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve::run(flags))?;
+    match command {
+        Command::Serve(flags) => runtime.block_on(serve::run(*flags))?,
+        Command::Store(arguments) => runtime.block_on(store::run(*arguments))?,
+    }
     Ok(())
 }

@@ -140,6 +140,36 @@ impl Calls {
         Ok(calls)
     }
 
+    /// A page of the organization number `index`: of the keys that begin with `prefix`, from `offset` on.
+    pub fn page(index: usize, prefix: Option<&str>, offset: u64, bytes_min: usize) -> Result<Self, Error> {
+        let queries = prefix.map_or_else(String::new, |prefix| {
+            format!(
+                r#","queries":[{{"keyQuery":{{"key":"{prefix}","method":"TEXT_QUERY_METHOD_STARTS_WITH"}}}}]"#
+            )
+        });
+        let body = format!(r#"{{"query":{{"limit":{PAGE},"offset":"{offset}"}}{queries}}}"#);
+        let mut request = request(Encoding::Rest, Operation::List, 0, &Bytes::new())?;
+        request.headers_mut().insert("x-zitadel-orgid", directory::organization(index).parse()?);
+        *request.body_mut() = Full::new(body.into());
+        let protocol = Encoding::Rest.protocol();
+        Ok(Self { protocol, requests: vec![request], ending: Ending::Http, answer_bytes_min: bytes_min })
+    }
+
+    /// Gets, each in another organization, all over them.
+    pub fn scattered(organizations: usize, keys: usize, value_bytes: usize) -> Result<Self, Error> {
+        /// A prime, so that each organization comes once.
+        const STRIDE: usize = 7_368_787;
+
+        let mut calls = Self::prepare(Encoding::Rest, Operation::Get, value_bytes, 0)?;
+        for index in 0..organizations.min(20_000) {
+            let mut request = request(Encoding::Rest, Operation::Get, index % keys, &Bytes::new())?;
+            let organization = directory::organization(index * STRIDE % organizations);
+            request.headers_mut().insert("x-zitadel-orgid", organization.parse()?);
+            calls.requests.push(request);
+        }
+        Ok(calls)
+    }
+
     /// Sets every key.
     pub fn fill(encoding: Encoding, value_bytes: usize) -> Result<Self, Error> {
         Self::prepare(encoding, Operation::Set, value_bytes, KEYS)
@@ -212,7 +242,7 @@ fn request(
     index: usize,
     value: &Bytes,
 ) -> Result<Request<Full<Bytes>>, Error> {
-    let key = format!("key-{index:04}");
+    let key = key(index);
     let (http_method, path) = match (encoding, operation) {
         (Encoding::Rest, Operation::Set) => (Method::POST, format!("/management/v1/metadata/{key}")),
         (Encoding::Rest, Operation::Get) => (Method::GET, format!("/management/v1/metadata/{key}")),
@@ -243,6 +273,11 @@ fn request(
         request = request.header("accept", encoding.content_type());
     }
     Ok(request.body(Full::new(body))?)
+}
+
+/// The key number `index`.
+pub fn key(index: usize) -> String {
+    format!("key-{index:06}")
 }
 
 /// HTTP/1.1 has the host in a header, HTTP/2 in the URI.
@@ -284,7 +319,7 @@ fn envelope(message: &[u8]) -> Result<Bytes, Error> {
 }
 
 /// Bytes that look like nothing in particular, the same in each run (xorshift).
-fn value(bytes: usize) -> Bytes {
+pub fn value(bytes: usize) -> Bytes {
     let mut state: u32 = 2_463_534_242;
     let next = || {
         state ^= state << 13;

@@ -155,7 +155,7 @@ impl Extent {
 }
 
 /// One of the two servers of a case.
-struct Side<'a> {
+pub struct Side<'a> {
     server: &'a Server,
     connections: Connections,
     calls: Arc<Calls>,
@@ -167,7 +167,7 @@ struct Side<'a> {
 
 impl<'a> Side<'a> {
     /// Connects, and makes some calls that do not count.
-    async fn open(server: &'a Server, calls: Arc<Calls>, count: usize) -> Result<Self, Error> {
+    pub async fn open(server: &'a Server, calls: Arc<Calls>, count: usize) -> Result<Self, Error> {
         let mut connections = Connections::open(server.address, calls.protocol, IN_FLIGHT).await?;
         server.reset_peak()?;
         connections.run(&calls, count.div_ceil(4).max(IN_FLIGHT)).await?;
@@ -175,7 +175,8 @@ impl<'a> Side<'a> {
         Ok(Self { server, connections, calls, count, rates, cpu, latencies })
     }
 
-    async fn round(&mut self) -> Result<(), Error> {
+    /// Makes the calls of a round.
+    pub async fn round(&mut self) -> Result<(), Error> {
         let before = self.server.cpu()?;
         let round = self.connections.run(&self.calls, self.count).await?;
         let cpu = self.server.cpu()?.saturating_sub(before);
@@ -183,6 +184,11 @@ impl<'a> Side<'a> {
         self.cpu.push(micros_each(self.count, cpu));
         self.latencies.extend(round.latencies);
         Ok(())
+    }
+
+    /// Microseconds of the server's CPU a call, by round.
+    pub fn cpu(&self) -> &[f64] {
+        &self.cpu
     }
 
     fn figures(mut self) -> Result<Figures, Error> {

@@ -6,10 +6,14 @@ mod comparison;
 mod directory;
 mod disk;
 mod figures;
+mod filled;
 mod load;
 mod machine;
+mod pages;
 mod postgres;
 mod process;
+mod reads;
+mod scale;
 mod start;
 mod tables;
 mod writers;
@@ -63,6 +67,12 @@ enum Section {
     Writers,
     /// PostgreSQL, beside what pgbench does with it.
     Postgres,
+    /// A Get on SQLite beside the memory store.
+    Reads,
+    /// A page of organizations with few and with many keys.
+    Pages,
+    /// A store of a million organizations.
+    Scale,
     /// From the start to the first answer, and idle memory.
     Start,
 }
@@ -74,6 +84,7 @@ struct Extent {
     /// Of a round that counts what is done in it.
     duration: Duration,
     starts: u16,
+    is_quick: bool,
 }
 
 #[tokio::main]
@@ -96,9 +107,15 @@ async fn main() -> ExitCode {
 async fn run(cli: Cli) -> Result<(), Error> {
     let binaries = Binaries::of(&cli.profile, cli.skip_build, cli.beside)?;
     let extent = if cli.quick {
-        Extent { pairs: 2, requests: 200, duration: Duration::from_millis(100), starts: 3 }
+        Extent { pairs: 2, requests: 200, duration: Duration::from_millis(100), starts: 3, is_quick: true }
     } else {
-        Extent { pairs: cli.pairs, requests: cli.requests, duration: Duration::from_secs(1), starts: 20 }
+        Extent {
+            pairs: cli.pairs,
+            requests: cli.requests,
+            duration: Duration::from_secs(1),
+            starts: 20,
+            is_quick: false,
+        }
     };
     let sections = if cli.sections.is_empty() { Section::value_variants() } else { &cli.sections };
     fs::create_dir_all(&cli.folder)?;
@@ -114,6 +131,11 @@ async fn run(cli: Cli) -> Result<(), Error> {
                 Ok(all) => tables::postgres(&all),
                 Err(reason) => format!("skipped: {reason}\n"),
             },
+            Section::Reads => tables::reads(&reads::run(&binaries, folder.path(), &extent).await?),
+            Section::Pages => {
+                tables::pages(pages::sizes(&extent), &pages::run(&binaries, folder.path(), &extent).await?)
+            }
+            Section::Scale => tables::scale(&scale::run(&binaries, folder.path(), &extent).await?),
             Section::Start => tables::starts(&start::run(&binaries, folder.path(), &extent).await?),
         };
         text.push('\n');

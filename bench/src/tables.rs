@@ -5,7 +5,10 @@ use std::fmt::Write;
 use crate::{
     comparison::{Comparison, Figures, IN_FLIGHT},
     figures::Spread,
+    pages::Pages,
     postgres::{CLIENTS, WRITERS, Writes},
+    reads::Reads,
+    scale::{self, Scale},
     start::Starts,
     writers::Writers,
 };
@@ -82,6 +85,56 @@ pub fn postgres(all: &[Writes]) -> String {
     text.push('\n');
     let is_met = all.iter().all(|writes| writes.to_pgbench.median >= 0.9);
     text + &target("0.9 × pgbench", is_met)
+}
+
+/// Gets on SQLite.
+pub fn reads(all: &[Reads]) -> String {
+    let mut text = "### Get on SQLite\n\nValues of 100 B; CPU is the server's, a call.\n\n\
+        | | SQLite CPU µs | memory store CPU µs | SQLite / memory store |\n|---|--:|--:|--:|\n"
+        .to_owned();
+    for Reads { encoding, sqlite, memory, to_memory } in all {
+        let (name, to_memory) = (encoding.name(), ratio(*to_memory));
+        text += &format!("| {name} | {:.1} | {:.1} | {to_memory} |\n", sqlite.median, memory.median);
+    }
+    text.push('\n');
+    text + &target("below 1.5 × the memory store", all.iter().all(|reads| reads.to_memory.median < 1.5))
+}
+
+/// Pages.
+pub fn pages(sizes: [u64; 3], all: &[Pages]) -> String {
+    let sizes = sizes.map(|size| thousands(size as f64)).join(" keys | ");
+    let mut text = format!(
+        "### Pages\n\n100 entries of 100 B over REST, one call after the other; µs from request to answer, of an organization with\n\n\
+         | | | {sizes} keys |\n|---|---|--:|--:|--:|\n"
+    );
+    for Pages { store, page, took } in all {
+        let took: Vec<_> = took.iter().map(|took| thousands(took.median)).collect();
+        text += &format!("| {store} | {page} | {} |\n", took.join(" | "));
+    }
+    text
+}
+
+/// A store of many organizations.
+pub fn scale(scale: &Scale) -> String {
+    let Scale { organizations, file_bytes, import_rate, first_answer, resident, peak } = scale;
+    let row = |name: &str, Spread { median, min, max }: &Spread| {
+        format!("| {name} | {median:.1} | {min:.1} | {max:.1} |\n")
+    };
+    let mut text = format!(
+        "### Scale\n\nSQLite, {} organizations with {} keys of 100 B each: a file of {} MB, imported at {} records a second.\n\n",
+        thousands(*organizations as f64),
+        scale::KEYS,
+        megabytes(*file_bytes),
+        thousands(*import_rate),
+    );
+    text += "| | median | min | max |\n|---|--:|--:|--:|\n";
+    text += &row("to the first answer, ms", first_answer);
+    text += &row("resident memory after it, MB", resident);
+    let calls = thousands(scale::CALLS as f64);
+    text += &row(&format!("most memory during {calls} Gets of other organizations, MB"), peak);
+    text.push('\n');
+    text += &target("first answer below 1 s", first_answer.median < 1_000.0);
+    text + &target("memory below 100 MB", peak.median < 100.0)
 }
 
 /// Starts.

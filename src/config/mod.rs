@@ -4,7 +4,7 @@ mod flags;
 mod sources;
 mod values;
 
-use std::{collections::BTreeMap, env, fmt, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, env, fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use ipnet::IpNet;
 use storage_postgres::Address;
@@ -81,6 +81,20 @@ pub enum Storage {
     Postgres(Address),
 }
 
+/// As in the setting `storage`; an error says what is allowed.
+impl FromStr for Storage {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            Some(("memory", "")) => Ok(Self::Memory),
+            Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
+            Some(("postgres" | "postgresql", _)) => text.parse().map(Self::Postgres),
+            _ => Err("`sqlite:PATH`, `postgres://…` or `memory:`".to_owned()),
+        }
+    }
+}
+
 impl fmt::Display for Storage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -118,7 +132,7 @@ impl Config {
                 "storage",
                 flags.storage,
                 "sqlite:metagate-data/metagate.db",
-                values::storage,
+                str::parse,
             )?,
             postgres: storage_postgres::Settings {
                 connections: sources.limit(

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, str::FromStr, time:
 
 use ipnet::IpNet;
 
-use super::{Listen, Storage};
+use super::Listen;
 
 pub(super) fn path(text: &str) -> Result<Option<PathBuf>, String> {
     Ok(if text.is_empty() { None } else { Some(PathBuf::from(text)) })
@@ -29,15 +29,6 @@ pub(super) fn listen(text: &str) -> Result<Vec<Listen>, String> {
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse::<u32>().map_err(|_| "a whole number of seconds".to_owned())?;
     Ok(Duration::from_secs(seconds.into()))
-}
-
-pub(super) fn storage(text: &str) -> Result<Storage, String> {
-    match text.split_once(':') {
-        Some(("memory", "")) => Ok(Storage::Memory),
-        Some(("sqlite", path)) if !path.is_empty() => Ok(Storage::Sqlite(path.into())),
-        Some(("postgres" | "postgresql", _)) => text.parse().map(Storage::Postgres),
-        _ => Err("`sqlite:PATH`, `postgres://…` or `memory:`".to_owned()),
-    }
 }
 
 pub(super) fn above_zero<T: FromStr + Default + PartialOrd>(text: &str) -> Result<T, String> {

@@ -23,5 +23,7 @@ mod rolling_restart;
 mod scenarios;
 mod server;
 mod standard_services;
+mod store_commands;
+mod store_from_zitadel;
 mod strict_json;
 mod tls;

@@ -4,6 +4,7 @@
 //! transaction, and so do those who ask for organizations; each is one statement, in one round trip.
 
 mod address;
+mod archive;
 mod batch;
 mod database;
 mod error;

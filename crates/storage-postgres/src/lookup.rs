@@ -40,7 +40,7 @@ impl Lookups {
         ids.dedup();
         let parameters: &[_] = &[(&ids as _, Type::TEXT_ARRAY)];
         let rows = self.database.query("SELECT * FROM metagate.organizations_1($1)", parameters).await?;
-        let organizations = rows.iter().map(organization_of);
+        let organizations = rows.iter().map(|row| organization_of(row).map(|(organization, _)| organization));
         organizations.map(|found| found.map(|found| (found.id.clone(), found))).collect()
     }
 }

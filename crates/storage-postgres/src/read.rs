@@ -21,7 +21,7 @@ pub(crate) async fn create(
     let rows = database.query("SELECT * FROM metagate.create_1($1, $2)", parameters).await;
     let rows = rows.map_err(Failure::into_error)?;
     let row = rows.first().ok_or_else(|| StoreError::unavailable("the organization was not created"))?;
-    organization_of(row).map_err(Failure::into_error)
+    organization_of(row).map(|(organization, _)| organization).map_err(Failure::into_error)
 }
 
 /// Brings an organization to a state.
@@ -35,7 +35,7 @@ pub(crate) async fn set_state(
     let rows = database.query("SELECT * FROM metagate.set_state_1($1, $2)", parameters).await;
     let rows = rows.map_err(Failure::into_error)?;
     let row = rows.first().ok_or(StoreError::OrganizationNotFound)?;
-    organization_of(row).map_err(Failure::into_error)
+    organization_of(row).map(|(organization, _)| organization).map_err(Failure::into_error)
 }
 
 /// The entry of a key.
@@ -88,7 +88,7 @@ pub(crate) async fn list(
     let rows = database.query("SELECT * FROM metagate.list_1($1, $2, $3, $4, $5)", parameters).await?;
     let Some((head, entries)) = rows.split_first() else { return Ok(Page::default()) };
     Ok(Page {
-        total: count(get_column(head, 0)?),
+        total: count(column(head, 0)?),
         entries: entries.iter().map(|row| entry_of(row, 1)).collect::<Result<_, _>>()?,
     })
 }
@@ -146,39 +146,37 @@ async fn scan(
     Ok(Page { entries, total })
 }
 
-/// A row of the table `organization`, by the names of its columns.
-pub(crate) fn organization_of(row: &Row) -> Result<Organization, Failure> {
-    let number = |name: &str| row.try_get::<_, i64>(name).map_err(Failure::of_statement);
-    let time = |name: &str| number(name).map(Timestamp::from_micros);
-    let id: &str = row.try_get("id").map_err(Failure::of_statement)?;
-    let state: i16 = row.try_get("state").map_err(Failure::of_statement)?;
-    Ok(Organization {
-        id: OrganizationId::new(id).map_err(damaged)?,
-        name: row.try_get("name").map_err(Failure::of_statement)?,
+/// A row that begins with the columns of the table `organization`: the organization, and the time of its last event.
+pub(crate) fn organization_of(row: &Row) -> Result<(Organization, Timestamp), Failure> {
+    let number = |index| column::<i64>(row, index);
+    let time = |index| number(index).map(Timestamp::from_micros);
+    let state: i16 = column(row, 3)?;
+    let organization = Organization {
+        id: OrganizationId::new(column(row, 1)?).map_err(damaged)?,
+        name: column(row, 2)?,
         state: OrganizationState::from_number(state)
             .ok_or_else(|| damaged(format!("an organization of state {state}")))?,
-        created_at: time("created_at")?,
-        sequence: count(number("sequence")?),
-        last_metadata_event: Details {
-            sequence: count(number("last_metadata_sequence")?),
-            at: time("last_metadata_at")?,
-        },
-    })
+        created_at: time(4)?,
+        sequence: count(number(5)?),
+        last_metadata_event: Details { sequence: count(number(7)?), at: time(8)? },
+    };
+    Ok((organization, time(6)?))
 }
 
 /// Key, value, sequence, and the two times, from column `first` on.
-fn entry_of(row: &Row, first: usize) -> Result<Entry, Failure> {
-    let value: &[u8] = get_column(row, first + 1)?;
+pub(crate) fn entry_of(row: &Row, first: usize) -> Result<Entry, Failure> {
+    let value: &[u8] = column(row, first + 1)?;
     Ok(Entry {
-        key: Key::new(get_column(row, first)?).map_err(damaged)?,
+        key: Key::new(column(row, first)?).map_err(damaged)?,
         value: Bytes::copy_from_slice(value),
-        sequence: count(get_column(row, first + 2)?),
-        created_at: Timestamp::from_micros(get_column(row, first + 3)?),
-        changed_at: Timestamp::from_micros(get_column(row, first + 4)?),
+        sequence: count(column(row, first + 2)?),
+        created_at: Timestamp::from_micros(column(row, first + 3)?),
+        changed_at: Timestamp::from_micros(column(row, first + 4)?),
     })
 }
 
-fn get_column<'a, T: FromSql<'a>>(row: &'a Row, index: usize) -> Result<T, Failure> {
+/// The value of a column.
+pub(crate) fn column<'a, T: FromSql<'a>>(row: &'a Row, index: usize) -> Result<T, Failure> {
     row.try_get(index).map_err(Failure::of_statement)
 }
 

@@ -13,7 +13,11 @@ use crate::{
 
 /// What makes each version of the schema from the one before. A version adds; what the one before needs stays, until the
 /// gateways that know only that are gone: functions are named after the version that brought them.
-const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema.sql"), IMPORTS];
+
+/// How many records of an unfinished import are there.
+const IMPORTS: &str =
+    "CREATE TABLE metagate.import (source text COLLATE \"C\" PRIMARY KEY, records bigint NOT NULL)";
 
 /// The schema's version that this program knows.
 const VERSION: i32 = MIGRATIONS.len() as i32;

@@ -11,6 +11,28 @@ use storage::StoreError;
 /// Why a store does not open, in one line for whoever started the program.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// There is no such store, and it is not to be made.
+    #[error("storage {}: there is none", path.display())]
+    Absent {
+        /// The store's file.
+        path: PathBuf,
+    },
+    /// It is there, and is not to be replaced.
+    #[error("storage {}: it is there already, and not empty", path.display())]
+    Exists {
+        /// The store's file.
+        path: PathBuf,
+    },
+    /// Another version of the program has the file, or made it.
+    #[error("storage {}: it has schema version {found}, and this program wants {known}; use the program that serves it", path.display())]
+    OtherSchema {
+        /// The store's file.
+        path: PathBuf,
+        /// The file's version.
+        found: i64,
+        /// This program's version.
+        known: i64,
+    },
     /// Another process has it.
     #[error("storage {}: locked by another process", path.display())]
     Locked {
@@ -76,7 +98,7 @@ pub(crate) fn failure(error: rusqlite::Error) -> StoreError {
 }
 
 /// Whether something was read that was not written so.
-fn is_damage(error: &rusqlite::Error) -> bool {
+pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
     match error {
         rusqlite::Error::FromSqlConversionFailure(..)
         | rusqlite::Error::IntegralValueOutOfRange(..)

@@ -1,10 +1,12 @@
-//! The embedded store: one SQLite file, and one process that has it.
+//! The embedded store: one SQLite file, one process that serves it, and the commands of its operator beside it.
 //!
 //! One thread writes, and makes whatever is waiting durable in one commit; a few connections read. Nothing is kept in
 //! memory but what SQLite keeps: a start takes the same time whatever is in the file.
 
+mod archive;
 mod checksum;
 mod error;
+mod lock;
 mod operation;
 mod page;
 mod readers;
@@ -20,8 +22,10 @@ use domain::{
 };
 use storage::{Observer, Store, StoreError};
 
+pub use archive::{Progress, SqliteArchive};
 pub use checksum::VFS;
 pub use error::OpenError;
+use lock::Lock;
 use operation::Operation;
 use readers::Readers;
 #[cfg(not(feature = "tuning"))]
@@ -35,7 +39,7 @@ pub struct SqliteStore {
     readers: Readers,
     writer: Writer,
     /// Held as long as the store is open.
-    _lock: std::fs::File,
+    _lock: Lock,
 }
 
 /// An organization's row.
@@ -76,8 +80,9 @@ impl SqliteStore {
     }
 
     fn open_with(path: &Path, tuning: Tuning, observer: Observer) -> Result<Self, OpenError> {
-        let lock = schema::lock(path)?;
+        let lock = lock::alone(path)?.ok_or_else(|| OpenError::Locked { path: path.to_owned() })?;
         let connection = schema::open(path, tuning.mistake)?;
+        let lock = lock.share()?;
         let readers = Readers::open(path).map_err(|error| OpenError::sqlite(path, &error))?;
         let writer = Writer::start(connection, tuning, observer)
             .map_err(|error| OpenError::Io { path: path.to_owned(), error })?;

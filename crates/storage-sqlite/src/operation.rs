@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use domain::{Change, Details, Key, Organization, OrganizationId, OrganizationState, Timestamp};
+use domain::{Change, Details, Entry, Key, Organization, OrganizationId, OrganizationState, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 use storage::{Effect, StoreError, judge};
 use tokio::sync::oneshot;
@@ -130,7 +130,7 @@ impl<'a> Step<'a> {
             row.last_event_at = Timestamp::now().max(row.last_event_at);
             if state == OrganizationState::Removed {
                 row.entries = 0;
-                self.clear(row.number).map_err(failure)?;
+                clear(self.connection, row.number).map_err(failure)?;
             }
             self.update(&row).map_err(failure)?;
         }
@@ -151,61 +151,23 @@ impl<'a> Step<'a> {
 
     /// Makes one event happen; its number is the row's sequence.
     fn write(&self, row: &mut Row, Effect { key, value }: Effect, at: Timestamp) -> rusqlite::Result<()> {
-        let (number, key) = (row.number, key.as_str());
-        let mut find = self
-            .connection
-            .prepare_cached("SELECT large_value FROM metadata WHERE organization = ?1 AND key = ?2")?;
-        let found: Option<Option<i64>> = find.query_row((number, key), |row| row.get(0)).optional()?;
-        if let Some(Some(large)) = found {
-            self.connection.prepare_cached("DELETE FROM large_value WHERE number = ?1")?.execute([large])?;
+        let sequence = row.organization.sequence;
+        match value {
+            Some(value) => {
+                let entry = Entry { key, value, sequence, created_at: at, changed_at: at };
+                row.entries += u64::from(put(self.connection, row.number, &entry)?);
+            }
+            None => row.entries -= u64::from(remove(self.connection, row.number, &key)?),
         }
-        let Some(value) = value else {
-            let mut delete = self
-                .connection
-                .prepare_cached("DELETE FROM metadata WHERE organization = ?1 AND key = ?2")?;
-            row.entries -= delete.execute((number, key))? as u64;
-            return Ok(());
-        };
-        let (inline, large) = if value.len() <= INLINE_BYTES_MAX {
-            (Some(&value[..]), None)
-        } else {
-            self.connection
-                .prepare_cached("INSERT INTO large_value (value) VALUES (?1)")?
-                .execute([&value[..]])?;
-            (None, Some(self.connection.last_insert_rowid()))
-        };
-        let mut upsert = self.connection.prepare_cached(
-            "INSERT INTO metadata (organization, key, value, large_value, sequence, created_at, changed_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6) \
-             ON CONFLICT DO UPDATE SET value = ?3, large_value = ?4, sequence = ?5, changed_at = ?6",
-        )?;
-        upsert.execute(params![number, key, inline, large, row.organization.sequence, at.as_micros()])?;
-        if found.is_none() {
-            row.entries += 1;
-        }
-        Ok(())
-    }
-
-    fn clear(&self, organization: i64) -> rusqlite::Result<()> {
-        self.connection
-            .prepare_cached(
-                "DELETE FROM large_value WHERE number IN (SELECT large_value FROM metadata WHERE organization = ?1)",
-            )?
-            .execute([organization])?;
-        self.connection
-            .prepare_cached("DELETE FROM metadata WHERE organization = ?1")?
-            .execute([organization])?;
         Ok(())
     }
 
     fn insert(&self, id: &OrganizationId, name: String) -> rusqlite::Result<Row> {
         let created_at = Timestamp::now();
         let state = OrganizationState::Active;
-        let mut insert = self.connection.prepare_cached(
-            "INSERT INTO organization (id, name, state, created_at, sequence, last_event_at, last_metadata_sequence, \
-             last_metadata_at, entries) VALUES (?1, ?2, ?3, ?4, 1, ?4, 1, ?4, 0)",
-        )?;
-        insert.execute(params![id.as_str(), name, state.number(), created_at.as_micros()])?;
+        let at = created_at.as_micros();
+        let mut insert = self.connection.prepare_cached(schema::INSERT_ORGANIZATION)?;
+        insert.execute(params![id.as_str(), name, state.number(), at, 1, at, 1, at])?;
         let last_metadata_event = Details { sequence: 1, at: created_at };
         let organization =
             Organization { id: id.clone(), name, state, created_at, sequence: 1, last_metadata_event };
@@ -239,4 +201,62 @@ impl<'a> Step<'a> {
         ])?;
         Ok(())
     }
+}
+
+/// Stores an entry of an organization; one that is there keeps its creation. Returns whether it is a new one.
+pub(crate) fn put(connection: &Connection, organization: i64, entry: &Entry) -> rusqlite::Result<bool> {
+    let Entry { key, value, sequence, created_at, changed_at } = entry;
+    let found = let_go(connection, organization, key)?;
+    let (inline, large) = if value.len() <= INLINE_BYTES_MAX {
+        (Some(&value[..]), None)
+    } else {
+        connection.prepare_cached("INSERT INTO large_value (value) VALUES (?1)")?.execute([&value[..]])?;
+        (None, Some(connection.last_insert_rowid()))
+    };
+    let mut upsert = connection.prepare_cached(
+        "INSERT INTO metadata (organization, key, value, large_value, sequence, created_at, changed_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
+         ON CONFLICT DO UPDATE SET value = ?3, large_value = ?4, sequence = ?5, changed_at = ?7",
+    )?;
+    upsert.execute(params![
+        organization,
+        key.as_str(),
+        inline,
+        large,
+        sequence,
+        created_at.as_micros(),
+        changed_at.as_micros()
+    ])?;
+    Ok(!found)
+}
+
+/// Removes an entry of an organization. Returns whether it was there.
+fn remove(connection: &Connection, organization: i64, key: &Key) -> rusqlite::Result<bool> {
+    let_go(connection, organization, key)?;
+    let mut delete =
+        connection.prepare_cached("DELETE FROM metadata WHERE organization = ?1 AND key = ?2")?;
+    Ok(delete.execute((organization, key.as_str()))? > 0)
+}
+
+/// Removes the large value that an entry may have. Returns whether the entry is there.
+fn let_go(connection: &Connection, organization: i64, key: &Key) -> rusqlite::Result<bool> {
+    let mut find =
+        connection.prepare_cached("SELECT large_value FROM metadata WHERE organization = ?1 AND key = ?2")?;
+    let found: Option<Option<i64>> =
+        find.query_row((organization, key.as_str()), |row| row.get(0)).optional()?;
+    if let Some(Some(large)) = found {
+        connection.prepare_cached("DELETE FROM large_value WHERE number = ?1")?.execute([large])?;
+    }
+    Ok(found.is_some())
+}
+
+/// Removes all entries of an organization.
+pub(crate) fn clear(connection: &Connection, organization: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "DELETE FROM large_value WHERE number IN (SELECT large_value FROM metadata WHERE organization = ?1)",
+        )?
+        .execute([organization])?;
+    connection.prepare_cached("DELETE FROM metadata WHERE organization = ?1")?.execute([organization])?;
+    Ok(())
 }

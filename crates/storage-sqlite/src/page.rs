@@ -17,6 +17,8 @@ macro_rules! select_entry {
     };
 }
 
+pub(crate) use select_entry;
+
 /// The entry of a key.
 pub(crate) fn get(
     connection: &Connection,
@@ -83,7 +85,8 @@ fn filtered(connection: &Connection, organization: i64, query: &Query) -> rusqli
     Ok(page)
 }
 
-fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+/// Reads an entry.
+pub(crate) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     Ok(Entry {
         key: Key::new(row.get(0)?).map_err(|error| conversion(0, error))?,
         value: Bytes::from(row.get::<_, Vec<u8>>(1)?),

@@ -70,7 +70,8 @@ fn run<T>(
     read
 }
 
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
+/// A connection to a store that has been opened.
+pub(crate) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags_and_vfs(
         path,
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,

@@ -2,9 +2,9 @@
 
 use std::{
     ffi::c_int,
-    fs::{DirBuilder, File, OpenOptions, TryLockError},
+    fs::{File, OpenOptions},
     io,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -27,7 +27,9 @@ const LOG_BYTES_KEPT: i64 = 64 * 1024 * 1024;
 ///
 /// Times are microseconds since the Unix epoch. `entries` counts an organization's metadata, so that a page need not.
 /// A value beyond [`crate::operation::INLINE_BYTES_MAX`] stands in a table of its own, so that keys stay close together.
-const MIGRATIONS: [&str; 1] = ["
+/// `import` says how many records of an unfinished import are there.
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE organization (
         number                 INTEGER PRIMARY KEY,
         id                     TEXT    NOT NULL UNIQUE,
@@ -54,42 +56,20 @@ const MIGRATIONS: [&str; 1] = ["
         changed_at   INTEGER NOT NULL,
         PRIMARY KEY (organization, key)
     ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+    CREATE TABLE import (
+        source  TEXT    PRIMARY KEY,
+        records INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+",
+];
 
 /// The schema's version that this program knows.
-const VERSION: i64 = MIGRATIONS.len() as i64;
-
-/// Takes the store for this process, until the returned file is closed.
-pub(crate) fn lock(path: &Path) -> Result<File, OpenError> {
-    let folder = folder(path);
-    let io = |path: &Path| {
-        let path = path.to_owned();
-        move |error| OpenError::Io { path, error }
-    };
-    let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.is_dir()).collect();
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io(folder))?;
-    // Folders, too, must be found again after a power cut.
-    for made in missing {
-        sync(self::folder(made)).map_err(io(made))?;
-    }
-    let lock_path = PathBuf::from(format!("{}.lock", path.display()));
-    let mut options = OpenOptions::new();
-    let file = options
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(&lock_path)
-        .map_err(io(&lock_path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path: path.to_owned() }),
-        Err(TryLockError::Error(error)) => Err(io(&lock_path)(error)),
-    }
-}
+pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// Makes what was made in a folder durable.
-fn sync(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
@@ -98,7 +78,12 @@ fn log_path(path: &Path) -> PathBuf {
     PathBuf::from(format!("{}-wal", path.display()))
 }
 
-/// Opens the file for writing, with the schema of this version.
+/// Opens the file at `path`; makes it, if it is not there, so that nobody else can read it.
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(path)
+}
+
+/// Opens the file for writing, with the schema of this version. For who is alone with the store.
 pub(crate) fn open(path: &Path, mistake: Mistake) -> Result<Connection, OpenError> {
     let sqlite = |error| OpenError::sqlite(path, &error);
     let io = |error| OpenError::Io { path: path.to_owned(), error };
@@ -108,10 +93,7 @@ pub(crate) fn open(path: &Path, mistake: Mistake) -> Result<Connection, OpenErro
         return Err(refused(format!("SQLite {} is too old", rusqlite::version())));
     }
     checksum::register().map_err(|error| refused(error.to_string()))?;
-    // Made here, so that nobody else can read it.
-    let mut options = OpenOptions::new();
-    let file =
-        options.create(true).truncate(false).read(true).write(true).mode(0o600).open(path).map_err(io)?;
+    let file = create_private(path).map_err(io)?;
     let size = file.metadata().map_err(io)?.len();
     if (1..PAGE_BYTES_MIN).contains(&size) && !log_path(path).exists() {
         // SQLite would take it for empty.
@@ -147,7 +129,7 @@ pub(crate) fn open(path: &Path, mistake: Mistake) -> Result<Connection, OpenErro
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let sqlite = |error| OpenError::sqlite(path, &error);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
-    let found: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sqlite)?;
+    let found = version(&transaction).map_err(sqlite)?;
     let Some(missing) = usize::try_from(found).ok().and_then(|found| MIGRATIONS.get(found..)) else {
         return Err(OpenError::NewerSchema { path: path.to_owned(), found, known: VERSION });
     };
@@ -160,26 +142,44 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     transaction.commit().map_err(sqlite)
 }
 
+/// The version of the schema that is there.
+pub(crate) fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// The columns of [`row`].
+macro_rules! select_organization {
+    () => {
+        "SELECT number, id, name, state, created_at, sequence, last_event_at, last_metadata_sequence, \
+         last_metadata_at, entries FROM organization"
+    };
+}
+pub(crate) use select_organization;
+
+/// Stores an organization without metadata: id, name, state, creation, sequence, last event, and the last metadata event's
+/// sequence and time.
+pub(crate) const INSERT_ORGANIZATION: &str = "INSERT INTO organization (id, name, state, created_at, sequence, \
+     last_event_at, last_metadata_sequence, last_metadata_at, entries) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0)";
+
 /// An organization's row.
 pub(crate) fn organization(connection: &Connection, id: &OrganizationId) -> rusqlite::Result<Option<Row>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT number, id, name, state, created_at, sequence, last_event_at, last_metadata_sequence, \
-         last_metadata_at, entries FROM organization WHERE id = ?1",
-    )?;
-    let row = statement.query_row([id.as_str()], |row| {
-        let time = |column| row.get(column).map(Timestamp::from_micros);
-        let organization = Organization {
-            id: id.clone(),
-            name: row.get(2)?,
-            state: OrganizationState::from_number(row.get(3)?)
-                .ok_or(rusqlite::Error::IntegralValueOutOfRange(3, row.get(3)?))?,
-            created_at: time(4)?,
-            sequence: row.get(5)?,
-            last_metadata_event: Details { sequence: row.get(7)?, at: time(8)? },
-        };
-        Ok(Row { number: row.get(0)?, organization, last_event_at: time(6)?, entries: row.get(9)? })
-    });
-    row.optional()
+    let mut statement = connection.prepare_cached(concat!(select_organization!(), " WHERE id = ?1"))?;
+    statement.query_row([id.as_str()], row).optional()
+}
+
+/// Reads an organization's row.
+pub(crate) fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    let time = |column| row.get(column).map(Timestamp::from_micros);
+    let organization = Organization {
+        id: OrganizationId::new(row.get_ref(1)?.as_str()?).map_err(|error| conversion(1, error))?,
+        name: row.get(2)?,
+        state: OrganizationState::from_number(row.get(3)?)
+            .ok_or(rusqlite::Error::IntegralValueOutOfRange(3, row.get(3)?))?,
+        created_at: time(4)?,
+        sequence: row.get(5)?,
+        last_metadata_event: Details { sequence: row.get(7)?, at: time(8)? },
+    };
+    Ok(Row { number: row.get(0)?, organization, last_event_at: time(6)?, entries: row.get(9)? })
 }
 
 /// The error of a column that holds what it must not.
@@ -190,6 +190,6 @@ pub(crate) fn conversion(
     rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
 }
 
-fn folder(path: &Path) -> &Path {
+pub(crate) fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

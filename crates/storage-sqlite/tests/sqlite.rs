@@ -2,11 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::{fs, ops::Deref, os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    fs,
+    ops::Deref,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
 
 use bytes::Bytes;
 use domain::{Change, Key, OrganizationId, OrganizationState, Query};
-use metagate_storage_sqlite::{OpenError, SqliteStore, VFS};
+use metagate_storage_sqlite::{OpenError, SqliteArchive, SqliteStore, VFS};
 use rusqlite::{Connection, OpenFlags};
 use storage::{Store, StoreError};
 use tempfile::TempDir;
@@ -14,14 +19,18 @@ use tempfile::TempDir;
 /// A store in a folder that goes with it.
 struct Temporary {
     store: SqliteStore,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Temporary {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&folder.path().join("metagate.db")).unwrap();
-        Self { store, _folder: folder }
+        Self { store, folder }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("metagate.db")
     }
 }
 
@@ -34,6 +43,12 @@ impl Deref for Temporary {
 }
 
 storage::storage_suite!(Temporary::new());
+
+storage::archive_suite!({
+    let store = Temporary::new();
+    let archive = SqliteArchive::for_writing(&store.path()).unwrap();
+    (store, Box::new(archive))
+});
 
 fn set(key: &str, value: &[u8]) -> Change {
     Change::Set { key: Key::new(key.to_owned()).unwrap(), value: Bytes::copy_from_slice(value) }
@@ -121,7 +136,7 @@ async fn an_operation_that_fails_halfway_is_undone_alone() {
     let id = OrganizationId::new("o").unwrap();
     store.create_organization(&id, "One").await.unwrap();
     // The database itself refuses one key.
-    let connection = connect(&store._folder.path().join("metagate.db"));
+    let connection = connect(&store.path());
     connection
         .execute_batch(
             "CREATE TRIGGER refuse BEFORE INSERT ON metadata WHEN NEW.key = 'bad' \

@@ -1,10 +1,12 @@
-//! The storage contract: one trait, a store in memory, and the suite that every store passes.
+//! The storage contract: one trait for who serves, one for who operates, a store in memory, and the suites that every
+//! store passes.
 //!
 //! Depends on `domain`. Knows nothing of HTTP or protobuf; only stores know of disks.
 
 use async_trait::async_trait;
 use domain::{Change, Details, Entry, Key, Organization, OrganizationId, OrganizationState, Page, Query};
 
+pub mod archive;
 mod commit;
 mod error;
 mod judge;
@@ -12,6 +14,7 @@ mod memory;
 #[cfg(feature = "suite")]
 pub mod suite;
 
+pub use archive::Archive;
 pub use commit::{Commit, Observer};
 pub use error::StoreError;
 pub use judge::{Effect, judge};

@@ -4,6 +4,8 @@
 
 extern crate metagate_storage as storage;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use domain::{Change, Details, Entry, Key, Organization, OrganizationId, OrganizationState, Page, Query};
 use storage::{
@@ -12,6 +14,11 @@ use storage::{
 };
 
 storage::storage_suite!(Box::new(MemoryStore::new()));
+
+storage::archive_suite!({
+    let store = Arc::new(MemoryStore::new());
+    (store.clone(), store)
+});
 
 #[derive(Clone, Copy, Debug)]
 enum Mistake {

@@ -8,6 +8,7 @@ mod batches;
 mod fixture;
 mod gateways;
 mod migrations;
+mod operator;
 mod pages;
 mod pooler;
 mod secrecy;
@@ -16,4 +17,9 @@ mod alone {
     use crate::fixture;
 
     storage::storage_suite!(where fixture::server().is_some() => Box::new(fixture::fresh().await));
+
+    storage::archive_suite!(where fixture::server().is_some() => {
+        let store = std::sync::Arc::new(fixture::fresh().await);
+        (store.clone(), store)
+    });
 }

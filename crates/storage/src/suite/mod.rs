@@ -10,6 +10,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod archive;
 pub mod model;
 pub mod rules;
 
@@ -69,5 +70,63 @@ macro_rules! storage_suite {
     };
     ($make:expr) => {
         $crate::storage_suite!(where true => $make);
+    };
+}
+
+/// A rule of [`Archive`](crate::Archive). Panics if the store, fresh and empty, does not keep it; it is given as who serves
+/// it and as who operates it.
+pub type ArchiveRule =
+    for<'a> fn(&'a dyn crate::Store, &'a dyn crate::Archive) -> futures_util::future::LocalBoxFuture<'a, ()>;
+
+/// Hands the names of the rules of [`Archive`](crate::Archive) to a macro, behind what that is given besides.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! archive_rules {
+    ($with:path => $($given:tt)*) => {
+        $with! { $($given)* =>
+            what_was_imported_is_served_and_exported
+            writes_go_on_behind_an_import
+            what_was_written_is_exported
+            a_batch_is_imported_whole_or_not_at_all
+            an_import_replaces_what_it_is_told_to
+            an_import_goes_on_where_it_was
+            records_are_of_one_moment
+            records_may_be_left
+            stats_count_what_there_is
+        }
+    };
+}
+
+macro_rules! archive_table {
+    (=> $($rule:ident)*) => {
+        /// The rules of [`Archive`](crate::Archive), with their names.
+        pub const ARCHIVE_RULES: &[(&str, ArchiveRule)] =
+            &[$((stringify!($rule), |store, archive| Box::pin(archive::$rule(store, archive)))),*];
+    };
+}
+
+archive_rules! { archive_table => }
+
+/// Emits the suite of [`Archive`](crate::Archive) as tests. The expression makes a fresh, empty store, and gives it as who
+/// serves it and as who operates it: `(Box<dyn Store>, Box<dyn Archive>)`, or what dereferences to them.
+#[macro_export]
+macro_rules! archive_suite {
+    (where $there:expr => $make:expr) => {
+        $crate::archive_rules! { $crate::archive_suite => $there, $make }
+    };
+    ($there:expr, $make:expr => $($rule:ident)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $rule() {
+                if !$there {
+                    return;
+                }
+                let (store, archive) = $make;
+                $crate::suite::archive::$rule(&*store, &*archive).await;
+            }
+        )*
+    };
+    ($make:expr) => {
+        $crate::archive_suite!(where true => $make);
     };
 }

@@ -1,5 +1,7 @@
 //! The store in memory.
 
+mod archive;
+
 use std::{
     collections::{BTreeMap, HashMap, btree_map},
     ops::Bound,
@@ -17,6 +19,8 @@ use crate::{Store, StoreError, judge};
 #[derive(Default)]
 pub struct MemoryStore {
     organizations: RwLock<HashMap<OrganizationId, Arc<Mutex<Owner>>>>,
+    /// Imports that were begun, with how many records are here.
+    imports: Mutex<HashMap<String, u64>>,
 }
 
 /// An organization, with what it owns.
@@ -114,8 +118,7 @@ impl Owner {
 
     /// The entries that the longest prefix of the filters leaves.
     fn within(&self, query: &Query) -> impl Iterator<Item = (&Key, &Entry)> {
-        let prefix = query.filters.iter().map(|filter| filter.prefix()).max_by_key(|prefix| prefix.len());
-        let prefix = prefix.unwrap_or_default();
+        let prefix = query.longest_prefix().unwrap_or_default();
         let range: btree_map::Range<'_, Key, Entry> =
             self.entries.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
         range.take_while(move |(key, _)| key.as_str().starts_with(prefix))

@@ -1,0 +1,186 @@
+//! `metagate store`: what an operator does with a store.
+
+mod archive;
+mod error;
+mod export;
+mod export_file;
+mod import;
+mod progress;
+mod report;
+mod zitadel;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+pub use error::CommandError;
+use import::Verified;
+use report::{Checked, Counted, Failed, Moved, Report};
+use storage::{Archive, archive::Records};
+
+use crate::{
+    config::{Config, Flags, Storage},
+    logging::{Log, LogFormat},
+};
+
+/// What `metagate store` can be told.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// TOML file with settings, as `metagate serve` has it [env: METAGATE_CONFIG]
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<String>,
+    /// The store, as `metagate serve` has it [env: METAGATE_STORAGE] [default: sqlite:metagate-data/metagate.db]
+    #[arg(long, value_name = "URL", global = true)]
+    storage: Option<String>,
+    /// Say what was done as one JSON object
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Look for damage: pages, indexes, sequences, counts, orphans. Exit code 1 if something is wrong
+    Check,
+    /// Copy a SQLite store, as it is at one moment, to a new file
+    Backup {
+        /// The new file
+        file: PathBuf,
+    },
+    /// Make the SQLite store what a backup holds; nobody may be serving it
+    Restore {
+        /// The backup
+        file: PathBuf,
+        /// Restore also if there are organizations in the store: they are lost
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Write all organizations and metadata, as they are at one moment, as lines of JSON
+    Export {
+        /// The new file; `-` is stdout
+        #[arg(default_value = "-")]
+        file: PathBuf,
+    },
+    /// Read what was exported, or what a ZITADEL has. What was broken off goes on when it is started again
+    Import(ImportArguments),
+    /// Copy all organizations and metadata from one store to another
+    Copy {
+        /// The store to read
+        from: Storage,
+        /// The store to write; it is made if it is not there
+        to: Storage,
+        /// Replace organizations that are there, with all their metadata
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Count organizations, keys and bytes
+    Stats {
+        /// How many of the largest values to name
+        #[arg(long, value_name = "COUNT", default_value_t = 10)]
+        largest: u32,
+    },
+}
+
+#[derive(Args, Debug)]
+struct ImportArguments {
+    /// The export; `-` is stdin
+    #[arg(required_unless_present = "from_zitadel", conflicts_with = "from_zitadel")]
+    file: Option<PathBuf>,
+    /// Read the organizations of a ZITADEL, and their metadata, through its API: `https://…`
+    #[arg(long, value_name = "URL", requires = "token")]
+    from_zitadel: Option<String>,
+    /// A token of somebody who may read all organizations of the ZITADEL (IAM_OWNER_VIEWER)
+    #[arg(long, env = "METAGATE_ZITADEL_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Replace organizations that are there, with all their metadata
+    #[arg(long)]
+    replace: bool,
+}
+
+/// Does what the arguments say, and says on stdout what it did.
+///
+/// # Errors
+/// What was wrong, in one line.
+pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
+    Log::start(LogFormat::Text, tracing::Level::WARN);
+    let json = arguments.json;
+    let outcome = arguments.run().await;
+    match &outcome {
+        // It was said which.
+        Ok(()) | Err(CommandError::Problems(_)) => {}
+        Err(error) if json => Failed { error: error.to_string() }.print(json)?,
+        Err(_) => {}
+    }
+    outcome
+}
+
+impl Arguments {
+    async fn run(self) -> Result<(), CommandError> {
+        let Self { command, config, storage, json } = self;
+        let config = Config::load(Flags { config, storage, ..Flags::default() })?;
+        let storage = &config.storage;
+        match command {
+            Command::Check => {
+                let problems = archive::for_reading(storage, &config).await?.check().await?;
+                let found = problems.len();
+                Checked { problems }.print(json)?;
+                if found == 0 { Ok(()) } else { Err(CommandError::Problems(found)) }
+            }
+            Command::Backup { file } => archive::backup(storage, &file)?.print(json),
+            Command::Restore { file, replace } => archive::restore(storage, &file, replace)?.print(json),
+            Command::Export { file } => {
+                let archive = archive::for_reading(storage, &config).await?;
+                if file.as_os_str() == "-" {
+                    // On stdout is what was exported.
+                    export::to_stdout(&*archive).await?.print_to_stderr(json)
+                } else {
+                    export::to_file(&*archive, &file).await?.print(json)
+                }
+            }
+            Command::Import(arguments) => {
+                let replace = arguments.replace;
+                let source = arguments.source()?;
+                let archive = archive::for_writing(storage, &config).await?;
+                source.import(&*archive, replace).await?.print(json)
+            }
+            Command::Copy { from, to, replace } => {
+                let from = archive::for_reading(&from, &config).await?;
+                let total = from.stats(0).await?;
+                let to = archive::for_writing(&to, &config).await?;
+                import::from_records(&*to, from.records(), Some(&total), replace).await?.print(json)
+            }
+            Command::Stats { largest } => {
+                let stats = archive::for_reading(storage, &config).await?.stats(largest).await?;
+                Counted::from(stats).print(json)
+            }
+        }
+    }
+}
+
+/// What is imported.
+enum Source {
+    Records(Records),
+    File(Verified),
+    Stdin,
+}
+
+impl ImportArguments {
+    /// What is wrong with it is told before there is a store.
+    fn source(self) -> Result<Source, CommandError> {
+        Ok(match (self.from_zitadel, self.token, self.file) {
+            (Some(url), Some(token), _) => Source::Records(zitadel::records(&url, token)?),
+            (_, _, Some(file)) if file.as_os_str() != "-" => Source::File(Verified::new(file)?),
+            _ => Source::Stdin,
+        })
+    }
+}
+
+impl Source {
+    async fn import(self, archive: &dyn Archive, replace: bool) -> Result<Moved, CommandError> {
+        match self {
+            Self::Records(records) => import::from_records(archive, records, None, replace).await,
+            Self::File(file) => import::from_file(archive, file, replace).await,
+            Self::Stdin => import::from_stdin(archive, replace).await,
+        }
+    }
+}

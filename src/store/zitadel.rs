@@ -1,0 +1,269 @@
+//! Records of a ZITADEL, read through its public API: the organizations that a token can see, and their metadata.
+//!
+//! It has no order that lasts and no snapshot: what is written meanwhile may be missed.
+
+use std::time::Duration;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use domain::{Details, Entry, Key, Organization, OrganizationId, OrganizationState, Timestamp};
+use http::{Method, Request, Uri, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::json;
+use storage::{
+    StoreError,
+    archive::{self, Batch, Batches, Record, Records},
+};
+
+use super::CommandError;
+
+/// How many organizations, or entries, are asked for at once.
+const PAGE: u64 = 100;
+
+/// The largest answer, in bytes: a page of the largest values takes 67 MB.
+const ANSWER_BYTES_MAX: usize = 128 * 1024 * 1024;
+
+/// How long an answer may take.
+const ANSWER_WAIT: Duration = Duration::from_secs(60);
+
+/// The records of the ZITADEL at `url`, as far as `token` can see them.
+pub(super) fn records(url: &str, token: String) -> Result<Records, CommandError> {
+    let zitadel = Zitadel::at(url, token).map_err(CommandError::Zitadel)?;
+    Ok(archive::read_by(|batches| {
+        tokio::spawn(async move {
+            if let Err(reason) = zitadel.read(&batches).await {
+                // Whoever does not wait for it does not need it.
+                let _ = batches.send(Err(StoreError::unavailable(reason))).await;
+            }
+        })
+    }))
+}
+
+struct Zitadel {
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    url: String,
+    authorization: String,
+}
+
+/// A part of a list.
+#[derive(Deserialize)]
+struct Page<T> {
+    #[serde(default = "Vec::new")]
+    result: Vec<T>,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    id: String,
+    state: String,
+    #[serde(default)]
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Mine {
+    org: OfMine,
+}
+
+#[derive(Deserialize)]
+struct OfMine {
+    details: Event,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Event {
+    sequence: String,
+    creation_date: String,
+    change_date: String,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    details: Event,
+    key: String,
+    #[serde(default)]
+    value: String,
+}
+
+impl Zitadel {
+    fn at(url: &str, token: String) -> Result<Self, String> {
+        let url = url.trim_end_matches('/').to_owned();
+        let uri: Uri = url.parse().map_err(|error| format!("{url:?}: {error}"))?;
+        if !matches!(uri.scheme_str(), Some("http" | "https")) {
+            return Err(format!(
+                "{url:?} is not allowed; allowed is a URL, such as https://zitadel.example.com"
+            ));
+        }
+        let connector = HttpsConnectorBuilder::new()
+            .with_native_roots()
+            .map_err(|error| format!("the system's certificates cannot be read: {error}"))?
+            .https_or_http()
+            .enable_http1()
+            .build();
+        let client = Client::builder(TokioExecutor::new()).build(connector);
+        Ok(Self { client, url, authorization: format!("Bearer {}", token.trim()) })
+    }
+
+    /// Reads until all is read, or nobody takes it any more.
+    async fn read(&self, batches: &Batches) -> Result<(), String> {
+        for page in 0.. {
+            let organizations = self.organizations(page * PAGE).await?;
+            if organizations.is_empty() {
+                break;
+            }
+            for organization in organizations {
+                if !self.read_organization(organization, batches).await? {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether somebody still takes what is read.
+    async fn read_organization(&self, listed: Listed, batches: &Batches) -> Result<bool, String> {
+        let id = OrganizationId::new(&listed.id).map_err(|error| error.to_string())?;
+        // Lists of organizations leave metadata's events out, and these count them.
+        let mine: Mine = self.ask(Method::GET, "/management/v1/orgs/me", Some(&id), Bytes::new()).await?;
+        let (sequence, created_at, last_event_at) = mine.org.details.read()?;
+        let state = match listed.state.as_str() {
+            "ORGANIZATION_STATE_INACTIVE" => OrganizationState::Inactive,
+            "ORGANIZATION_STATE_REMOVED" => OrganizationState::Removed,
+            _ => OrganizationState::Active,
+        };
+        // Which of the events was the last of metadata is not told.
+        let last_metadata_event = Details { sequence, at: last_event_at };
+        let organization = Organization {
+            id: id.clone(),
+            name: listed.name,
+            state,
+            created_at,
+            sequence,
+            last_metadata_event,
+        };
+        let mut batch = Batch::default();
+        if !give(batches, batch.push(Record::Organization { organization, last_event_at })).await {
+            return Ok(false);
+        }
+        for page in 0.. {
+            let entries = self.metadata(&id, page * PAGE).await?;
+            if entries.is_empty() {
+                break;
+            }
+            for Metadata { details, key, value } in entries {
+                let (of_entry, created_at, changed_at) = details.read()?;
+                if of_entry > sequence {
+                    return Err(format!(
+                        "organization {:?} was changed while it was read; start again, with --replace",
+                        id.as_str()
+                    ));
+                }
+                let value = STANDARD
+                    .decode(value)
+                    .map_err(|error| format!("a value of {:?}: {error}", id.as_str()))?;
+                let entry = Entry {
+                    key: Key::new(key).map_err(|error| error.to_string())?,
+                    value: Bytes::from(value),
+                    sequence: of_entry,
+                    created_at: created_at.min(last_event_at),
+                    // Its events are numbered as they are committed, and have the times at which they were begun.
+                    changed_at: changed_at.min(last_event_at),
+                };
+                if !give(batches, batch.push(Record::Entry { organization: id.clone(), entry })).await {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(give(batches, batch.take()).await)
+    }
+
+    async fn organizations(&self, offset: u64) -> Result<Vec<Listed>, String> {
+        let query = json!({
+            "query": { "offset": offset.to_string(), "limit": PAGE, "asc": true },
+            "sortingColumn": "ORGANIZATION_FIELD_NAME_CREATION_DATE",
+        });
+        let page: Page<Listed> =
+            self.ask(Method::POST, "/v2/organizations/_search", None, query.to_string()).await?;
+        Ok(page.result)
+    }
+
+    async fn metadata(&self, organization: &OrganizationId, offset: u64) -> Result<Vec<Metadata>, String> {
+        let query = json!({ "query": { "offset": offset.to_string(), "limit": PAGE } });
+        let path = "/management/v1/metadata/_search";
+        let page: Page<Metadata> =
+            self.ask(Method::POST, path, Some(organization), query.to_string()).await?;
+        Ok(page.result)
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        organization: Option<&OrganizationId>,
+        body: impl Into<Bytes>,
+    ) -> Result<T, String> {
+        let url = format!("{}{path}", self.url);
+        let mut request = Request::builder()
+            .method(method)
+            .uri(&url)
+            .header(header::AUTHORIZATION, &self.authorization)
+            .header(header::CONTENT_TYPE, "application/json");
+        if let Some(organization) = organization {
+            request = request.header("x-zitadel-orgid", organization.as_str());
+        }
+        let failed = |error: &dyn std::error::Error| {
+            let mut text = format!("{url}: {error}");
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                text.push_str(&format!(": {error}"));
+                cause = error.source();
+            }
+            text
+        };
+        let request = request.body(Full::new(body.into())).map_err(|error| failed(&error))?;
+        let answer = async {
+            let (head, body) =
+                self.client.request(request).await.map_err(|error| failed(&error))?.into_parts();
+            let body =
+                Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|error| failed(&*error))?;
+            Ok::<_, String>((head.status, body.to_bytes()))
+        };
+        let answer = tokio::time::timeout(ANSWER_WAIT, answer).await;
+        let (status, body) = answer.map_err(|_| format!("{url}: no answer within {ANSWER_WAIT:?}"))??;
+        if !status.is_success() {
+            let said: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+            let said = said["message"].as_str().unwrap_or("it does not say why").replace('\n', " ");
+            return Err(format!("{url}: {status}: {said}"));
+        }
+        serde_json::from_slice(&body).map_err(|error| format!("{url}: not what was asked for: {error}"))
+    }
+}
+
+impl Event {
+    /// Number, creation and last change.
+    fn read(self) -> Result<(u64, Timestamp, Timestamp), String> {
+        let Self { sequence, creation_date, change_date } = self;
+        let time = |text: String| {
+            let time: Result<jiff::Timestamp, _> = text.parse();
+            time.map(|time| Timestamp::from_micros(time.as_microsecond()))
+                .map_err(|error| format!("{text:?}: {error}"))
+        };
+        let sequence = sequence.parse().map_err(|_| format!("{sequence:?} is not a sequence"))?;
+        Ok((sequence, time(creation_date)?, time(change_date)?))
+    }
+}
+
+/// Whether somebody still takes batches.
+async fn give(batches: &Batches, batch: Option<Vec<Record>>) -> bool {
+    match batch {
+        Some(batch) => batches.send(Ok(batch)).await.is_ok(),
+        None => true,
+    }
+}
