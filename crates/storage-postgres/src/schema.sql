@@ -30,9 +30,9 @@ LANGUAGE sql VOLATILE AS $$
     SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
 $$;
 
--- Applies writes, in order. Write n is to the organization `organizations[owners[n]]`, and has `counts[n]` changes. These stand
--- one after the other in `kinds` (1 set, 2 set if different, 3 remove, 4 remove if present), `entries` and `vals`. Entry e is
--- that of `keys[e]` in `organizations[key_owners[e]]`; no two are the same.
+-- Applies writes, in order. Write n is to the organization `organizations[owners[n]]`, and has `counts[n]` changes.
+-- These stand one after the other in `kinds` (1 set, 2 set if different, 3 remove, 4 remove if present), `entries` and
+-- `vals`. Entry e is that of `keys[e]` in `organizations[key_owners[e]]`; no two are the same.
 --
 -- Answers each write with the number and time of its last event, or with `refused`: -1 if there is no such organization, else
 -- the index of the change that removes what is absent. A refused write has no effect.
