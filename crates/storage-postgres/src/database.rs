@@ -10,7 +10,7 @@ use std::{
 };
 
 use deadpool_postgres::{
-    Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
+    Manager, ManagerConfig, Object, Pool, PoolError, QueueMode, RecyclingMethod, Runtime, TimeoutType,
 };
 use tokio::{runtime::Handle, time::timeout};
 use tokio_postgres::{
@@ -55,6 +55,8 @@ impl Database {
         };
         let pool = Pool::builder(manager)
             .max_size(settings.connections)
+            // The one that was used last: its backend's plans are made, and its memory is in the processor's caches.
+            .queue_mode(QueueMode::Lifo)
             .wait_timeout(Some(settings.wait))
             .create_timeout(Some(settings.wait))
             .recycle_timeout(Some(settings.wait))
