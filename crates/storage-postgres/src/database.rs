@@ -10,11 +10,12 @@ use std::{
 };
 
 use deadpool_postgres::{
-    Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
+    Manager, ManagerConfig, Object, Pool, PoolError, QueueMode, RecyclingMethod, Runtime, TimeoutType,
 };
 use tokio::{runtime::Handle, time::timeout};
 use tokio_postgres::{
     Client, NoTls, Row,
+    error::SqlState,
     types::{ToSql, Type},
 };
 
@@ -54,6 +55,8 @@ impl Database {
         };
         let pool = Pool::builder(manager)
             .max_size(settings.connections)
+            // The one that was used last: its backend's plans are made, and its memory is in the processor's caches.
+            .queue_mode(QueueMode::Lifo)
             .wait_timeout(Some(settings.wait))
             .create_timeout(Some(settings.wait))
             .recycle_timeout(Some(settings.wait))
@@ -73,7 +76,7 @@ impl Database {
             }
             Failure::of_pool(error)
         })?;
-        Ok(Lease { object: Some(object), is_clean: true, wait: self.statement_wait })
+        Ok(Lease { object: Some(object), is_clean: true, takes_writes: true, wait: self.statement_wait })
     }
 
     /// Runs one statement, alone in its transaction, of which it makes no difference how often it is run; again, if it is
@@ -142,6 +145,8 @@ pub(crate) struct Lease {
     object: Option<Object>,
     /// Whether nothing waits for an answer, and no transaction for its end.
     is_clean: bool,
+    /// Whether it has not refused a write as a demoted server does.
+    takes_writes: bool,
     wait: Duration,
 }
 
@@ -208,16 +213,17 @@ impl Lease {
 
     /// The way to ask the database, and bounds for the answer.
     pub(crate) fn client(&mut self) -> Result<(&Client, Bounds<'_>), Failure> {
-        let Self { object: Some(object), is_clean, wait, .. } = self else {
+        let Self { object: Some(object), is_clean, takes_writes, wait } = self else {
             return Err(Failure::given_up(Duration::ZERO));
         };
-        Ok((object, Bounds { is_clean, wait: *wait }))
+        Ok((object, Bounds { is_clean, takes_writes, wait: *wait }))
     }
 }
 
 /// What holds for an answer of the database.
 pub(crate) struct Bounds<'a> {
     is_clean: &'a mut bool,
+    takes_writes: &'a mut bool,
     wait: Duration,
 }
 
@@ -230,16 +236,25 @@ impl Bounds<'_> {
         let was_clean = mem::replace(self.is_clean, false);
         let answer = timeout(self.wait, answer).await.map_err(|_| Failure::given_up(self.wait))?;
         *self.is_clean = was_clean;
-        answer.map_err(Failure::of_statement)
+        answer.map_err(|error| {
+            *self.takes_writes &= error.code() != Some(&SqlState::READ_ONLY_SQL_TRANSACTION);
+            Failure::of_statement(error)
+        })
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if self.is_clean {
+        if self.is_clean && self.takes_writes {
             return;
         }
-        let (Some(object), Ok(runtime)) = (self.object.take(), Handle::try_current()) else { return };
+        let Some(object) = self.object.take() else { return };
+        if !self.takes_writes {
+            // The next one is of a server that does.
+            drop(Object::take(object));
+            return;
+        }
+        let Ok(runtime) = Handle::try_current() else { return };
         let wait = self.wait;
         // What nobody waits for goes on in the database; behind it the connection is free. Asked to stop it, some poolers
         // fall over, and a commit that waits for its replica would be acknowledged without it.

@@ -8,6 +8,7 @@ mod archive;
 mod batch;
 mod database;
 mod error;
+mod lanes;
 mod lookup;
 mod read;
 mod retry;
@@ -23,9 +24,10 @@ use domain::{Change, Details, Entry, Key, Organization, OrganizationId, Organiza
 use storage::{Observer, Store, StoreError};
 
 pub use address::{Address, without_password};
-use batch::Batches;
+use batch::{Batches, Write};
 use database::Database;
 pub use error::OpenError;
+use lanes::Lanes;
 use lookup::Lookups;
 
 /// How the database is used.
@@ -51,8 +53,8 @@ pub type CallersDeadline = fn() -> Option<Instant>;
 /// A store in a PostgreSQL database, which it may share with others.
 pub struct PostgresStore {
     database: Database,
-    batches: Batches,
-    lookups: Lookups,
+    batches: Lanes<Batches>,
+    lookups: Lanes<Lookups>,
 }
 
 impl PostgresStore {
@@ -69,8 +71,8 @@ impl PostgresStore {
         let database = Database::new(address, settings, deadline)?;
         schema::migrate(&database).await?;
         database.opened();
-        let batches = Batches::new(database.clone(), observer);
-        Ok(Self { batches, lookups: Lookups::new(database.clone()), database })
+        let batches = Lanes::new(Batches::new(database.clone(), observer));
+        Ok(Self { batches, lookups: Lanes::new(Lookups { database: database.clone() }), database })
     }
 
     /// Connects to a database that a store was opened in before.
@@ -92,7 +94,8 @@ impl Store for PostgresStore {
         organization: &OrganizationId,
         changes: Vec<Change>,
     ) -> Result<Details, StoreError> {
-        self.batches.apply(organization.clone(), changes).await
+        let (organization, deadline) = (organization.clone(), self.database.deadline());
+        self.batches.ask(Write { organization, changes, deadline }).await
     }
 
     async fn get(&self, organization: &OrganizationId, key: &Key) -> Result<Option<Entry>, StoreError> {
@@ -104,7 +107,7 @@ impl Store for PostgresStore {
     }
 
     async fn organization(&self, id: &OrganizationId) -> Result<Option<Organization>, StoreError> {
-        self.lookups.organization(id).await
+        self.lookups.ask(id.clone()).await
     }
 
     async fn create_organization(&self, id: &OrganizationId, name: &str) -> Result<Organization, StoreError> {

@@ -30,102 +30,123 @@ LANGUAGE sql VOLATILE AS $$
     SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
 $$;
 
--- Applies writes to organizations, in order. Of write n: `organizations[n]`, and its `counts[n]` changes, which stand one
--- after the other in `kinds` (1 set, 2 set if different, 3 remove, 4 remove if present), `keys` and `vals`.
+-- Applies writes, in order. Write n is to the organization `organizations[owners[n]]`, and has `counts[n]` changes.
+-- These stand one after the other in `kinds` (1 set, 2 set if different, 3 remove, 4 remove if present), `entries` and
+-- `vals`. Entry e is that of `keys[e]` in `organizations[key_owners[e]]`; no two are the same.
 --
--- Answers each with the number and time of its last event, or with `refused`: -1 if there is no such organization, else
+-- Answers each write with the number and time of its last event, or with `refused`: -1 if there is no such organization, else
 -- the index of the change that removes what is absent. A refused write has no effect.
+--
+-- What is there is read at once, changed in arrays, and stored at once: an entry costs one row, however often it is written.
 --
 -- Locks organizations in the order given. Whoever sorts by id never waits for who waits for him.
 CREATE FUNCTION metagate.apply_1(
-    organizations text[], counts integer[], kinds smallint[], keys text[], vals bytea[]
+    organizations text[], key_owners integer[], keys text[],
+    owners integer[], counts integer[], kinds smallint[], entries integer[], vals bytea[]
 ) RETURNS TABLE (refused integer, sequence bigint, at bigint)
-LANGUAGE plpgsql VOLATILE AS $$
+LANGUAGE plpgsql VOLATILE
+-- Plans are kept: they must be right for tables that have grown since.
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
 #variable_conflict use_column
 DECLARE
-    _organization metagate.organization%ROWTYPE;
-    _current text;
-    _exists boolean := false;
-    _changed boolean := false;
+    -- Of each organization; NULL if there is none.
+    _numbers bigint[];
+    _sequences bigint[];
+    _event_times bigint[];
+    _metadata_times bigint[];
+    _metadata_sequences bigint[];
+    _totals bigint[];
+    -- Of each entry: since when it is there, its stored value, its last event, and the change that gave it its value.
+    _created bigint[];
+    _stored bytea[];
+    _events bigint[] := array_fill(NULL::bigint, ARRAY[cardinality(keys)]);
+    _sources integer[] := array_fill(NULL::integer, ARRAY[cardinality(keys)]);
+    -- Of each change.
+    _happens boolean[] := array_fill(true, ARRAY[cardinality(kinds)]);
     _now bigint;
-    _first integer := 1;
-    _last integer;
-    _refused integer;
-    _happens boolean[];
+    _owner integer;
+    _entry integer;
+    _first integer;
+    _last integer := 0;
+    _sequence bigint;
 BEGIN
-    FOR n IN 1 .. cardinality(organizations) LOOP
-        IF _current IS DISTINCT FROM organizations[n] THEN
-            IF _changed THEN
-                PERFORM metagate.keep_1(_organization);
-            END IF;
-            _current := organizations[n];
-            _changed := false;
-            SELECT * INTO _organization FROM metagate.organization AS o
-                WHERE o.id = _current AND o.state <> 3 FOR UPDATE;
-            _exists := FOUND;
-            -- After the lock was waited for.
-            _now := greatest(metagate.now_1(), _organization.last_event_at);
-        END IF;
-        _last := _first + counts[n] - 1;
-        _refused := NULL;
-        IF NOT _exists THEN
-            _refused := -1;
-        ELSE
-            -- All are judged before any is applied.
-            FOR i IN _first .. _last LOOP
-                IF kinds[i] = 1 THEN
-                    _happens[i] := true;
-                ELSIF kinds[i] = 2 THEN
-                    PERFORM 1 FROM metagate.metadata AS m
-                        WHERE m.organization = _organization.number AND m.key = keys[i] AND m.value = vals[i];
-                    _happens[i] := NOT FOUND;
-                ELSE
-                    PERFORM 1 FROM metagate.metadata AS m
-                        WHERE m.organization = _organization.number AND m.key = keys[i];
-                    _happens[i] := FOUND;
-                    IF kinds[i] = 3 AND NOT FOUND THEN
-                        _refused := i - _first;
-                        EXIT;
-                    END IF;
+    SELECT array_agg(o.number), array_agg(o.sequence), array_agg(o.last_event_at),
+            array_agg(o.last_metadata_sequence), array_agg(o.last_metadata_at), array_agg(o.entries)
+        INTO _numbers, _sequences, _event_times, _metadata_sequences, _metadata_times, _totals
+        FROM unnest(organizations) AS given (id) LEFT JOIN LATERAL (
+            SELECT * FROM metagate.organization AS o WHERE o.id = given.id AND o.state <> 3 FOR UPDATE
+        ) AS o ON true;
+    -- After the locks were waited for. Who has them is alone with the metadata.
+    _now := metagate.now_1();
+    SELECT array_agg(m.created_at), array_agg(m.value) FILTER (WHERE 2 = ANY (kinds))
+        INTO _created, _stored
+        FROM unnest(key_owners, keys) AS e (owner, key)
+        LEFT JOIN metagate.metadata AS m ON m.organization = _numbers[e.owner] AND m.key = e.key;
+    FOR n IN 1 .. cardinality(owners) LOOP
+        _owner := owners[n];
+        _first := _last + 1;
+        _last := _last + counts[n];
+        refused := CASE WHEN _numbers[_owner] IS NULL THEN -1 END;
+        -- All are judged before any is applied.
+        FOR i IN _first .. _last LOOP
+            CONTINUE WHEN kinds[i] = 1;
+            EXIT WHEN refused IS NOT NULL;
+            _entry := entries[i];
+            IF kinds[i] = 2 THEN
+                _happens[i] := _created[_entry] IS NULL
+                    OR vals[i] <> coalesce(vals[_sources[_entry]], _stored[_entry]);
+            ELSE
+                _happens[i] := _created[_entry] IS NOT NULL;
+                IF kinds[i] = 3 AND NOT _happens[i] THEN
+                    refused := i - _first;
                 END IF;
-            END LOOP;
-        END IF;
-        IF _refused IS NULL THEN
+            END IF;
+        END LOOP;
+        IF refused IS NULL THEN
+            _sequence := _sequences[_owner];
             FOR i IN _first .. _last LOOP
                 CONTINUE WHEN NOT _happens[i];
-                _organization.sequence := _organization.sequence + 1;
-                _organization.last_event_at := _now;
-                _organization.last_metadata_sequence := _organization.sequence;
-                _organization.last_metadata_at := _now;
-                _changed := true;
-                IF kinds[i] >= 3 THEN
-                    DELETE FROM metagate.metadata AS m
-                        WHERE m.organization = _organization.number AND m.key = keys[i];
-                    IF FOUND THEN
-                        _organization.entries := _organization.entries - 1;
-                    END IF;
-                ELSE
-                    -- Who has the organization's lock is alone with its metadata.
-                    UPDATE metagate.metadata AS m
-                        SET value = vals[i], sequence = _organization.sequence, changed_at = _now
-                        WHERE m.organization = _organization.number AND m.key = keys[i];
-                    IF NOT FOUND THEN
-                        INSERT INTO metagate.metadata (organization, key, value, sequence, created_at, changed_at)
-                            VALUES (_organization.number, keys[i], vals[i], _organization.sequence, _now, _now);
-                        _organization.entries := _organization.entries + 1;
-                    END IF;
+                _entry := entries[i];
+                _sequence := _sequence + 1;
+                _events[_entry] := _sequence;
+                _sources[_entry] := i;
+                IF kinds[i] < 3 AND _created[_entry] IS NULL THEN
+                    _created[_entry] := greatest(_now, _event_times[_owner]);
+                    _totals[_owner] := _totals[_owner] + 1;
+                ELSIF kinds[i] >= 3 AND _created[_entry] IS NOT NULL THEN
+                    _created[_entry] := NULL;
+                    _totals[_owner] := _totals[_owner] - 1;
                 END IF;
             END LOOP;
+            IF _sequence > _sequences[_owner] THEN
+                _sequences[_owner] := _sequence;
+                _metadata_sequences[_owner] := _sequence;
+                _metadata_times[_owner] := greatest(_now, _event_times[_owner]);
+            END IF;
         END IF;
-        _first := _last + 1;
-        refused := _refused;
-        sequence := _organization.last_metadata_sequence;
-        at := _organization.last_metadata_at;
+        sequence := _metadata_sequences[_owner];
+        at := _metadata_times[_owner];
         RETURN NEXT;
     END LOOP;
-    IF _changed THEN
-        PERFORM metagate.keep_1(_organization);
+    INSERT INTO metagate.metadata (organization, key, value, sequence, created_at, changed_at)
+        SELECT _numbers[e.owner], e.key, vals[e.source], e.sequence, e.created_at, _metadata_times[e.owner]
+        FROM unnest(key_owners, keys, _events, _sources, _created) AS e (owner, key, sequence, source, created_at)
+        WHERE e.sequence IS NOT NULL AND e.created_at IS NOT NULL
+        ON CONFLICT (organization, key) DO UPDATE SET value = excluded.value, sequence = excluded.sequence,
+            created_at = excluded.created_at, changed_at = excluded.changed_at;
+    IF kinds && '{3,4}' THEN
+        DELETE FROM metagate.metadata AS m
+            USING unnest(key_owners, keys, _events, _created) AS e (owner, key, sequence, created_at)
+            WHERE m.organization = _numbers[e.owner] AND m.key = e.key
+                AND e.sequence IS NOT NULL AND e.created_at IS NULL;
     END IF;
+    UPDATE metagate.organization AS o
+        SET sequence = e.sequence, last_event_at = e.at, last_metadata_sequence = e.sequence,
+            last_metadata_at = e.at, entries = e.total
+        FROM unnest(_numbers, _sequences, _metadata_times, _totals) AS e (number, sequence, at, total)
+        WHERE o.number = e.number AND o.sequence < e.sequence;
 END
 $$;
 

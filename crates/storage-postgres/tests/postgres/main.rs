@@ -4,6 +4,7 @@
 
 extern crate metagate_storage_postgres as storage_postgres;
 
+mod batches;
 mod fixture;
 mod gateways;
 mod migrations;
