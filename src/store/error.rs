@@ -29,6 +29,20 @@ pub enum CommandError {
         /// What can be done.
         advice: &'static str,
     },
+    /// It failed behind what was stored already.
+    #[error("{error}; {records} records before that are stored")]
+    InPart {
+        /// Why it failed.
+        error: Box<CommandError>,
+        /// How many records are stored.
+        records: u64,
+    },
+    /// The store has records of what looks like the same export, and is not.
+    #[error("the store has {records} records of an export of this name, and it is another one")]
+    NotOfThis {
+        /// How many.
+        records: u64,
+    },
     /// A file cannot be read or written.
     #[error("{}: {error}", path.display())]
     File {

@@ -1,10 +1,9 @@
 //! From a store to a file.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::File,
     io::{self, BufWriter, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use futures_util::TryStreamExt;
@@ -18,14 +17,13 @@ pub(super) async fn to_file(archive: &dyn Archive, path: &Path) -> Result<Moved,
     if path.exists() {
         return Err(failed(io::Error::new(io::ErrorKind::AlreadyExists, "it is there already")));
     }
-    let part = PathBuf::from(format!("{}.part", path.display()));
-    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part);
-    let (written, moved) = write(archive, BufWriter::new(file.map_err(failed)?), path).await?;
-    let file = written.into_inner().map_err(|error| failed(error.into_error()))?;
-    file.sync_all().map_err(failed)?;
-    // Not by renaming, which would replace what has come there meanwhile.
-    fs::hard_link(&part, path).and_then(|()| fs::remove_file(&part)).map_err(failed)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // A name of its own: somebody else may be making the same. Gone again, should this fail.
+    let part = tempfile::Builder::new().prefix(".part-").tempfile_in(folder).map_err(failed)?;
+    let (written, moved) = write(archive, BufWriter::new(part), path).await?;
+    let part = written.into_inner().map_err(|error| failed(error.into_error()))?;
+    part.as_file().sync_all().map_err(failed)?;
+    part.persist_noclobber(path).map_err(|error| failed(error.error))?;
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
     Ok(moved)
 }

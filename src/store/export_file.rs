@@ -25,8 +25,11 @@ use storage::archive::{Batch, Record};
 /// The version of the format that this program writes and reads.
 const VERSION: u32 = 1;
 
-/// The longest line, in bytes. A value may have 500,000, and takes a third more.
-const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// The longest line, in bytes. A value takes a third more than it has.
+const LINE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// The largest value that the API takes, in bytes (contract 1.1).
+const VALUE_BYTES_MAX: usize = 500_000;
 
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -175,6 +178,9 @@ impl TryFrom<EntryLine> for Record {
 
     fn try_from(line: EntryLine) -> Result<Self, String> {
         let value = STANDARD.decode(line.value).map_err(|error| format!("value: {error}"))?;
+        if !(1..=VALUE_BYTES_MAX).contains(&value.len()) {
+            return Err(format!("value: it has {} bytes, and may have 1 to {VALUE_BYTES_MAX}", value.len()));
+        }
         let entry = Entry {
             key: Key::new(line.key).map_err(|error| error.to_string())?,
             value: Bytes::from(value),
@@ -304,18 +310,18 @@ impl<R: BufRead> Reader<R> {
 
     /// Reads up to the next checkpoint. `None` at the end, if that confirms everything.
     pub(super) fn batch(&mut self) -> Result<Option<Vec<Record>>, Mistake> {
-        let mut records = Vec::new();
+        let (mut batch, mut full, mut is_empty) = (Batch::default(), None, true);
         loop {
             let line = self.read()?;
             let record = match line {
                 Line::Organization(line) => Record::try_from(line),
                 Line::Entry(line) => Record::try_from(line),
-                Line::Checkpoint(Checkpoint { records: count, sha256 }) if !records.is_empty() => {
+                Line::Checkpoint(Checkpoint { records: count, sha256 }) if !is_empty => {
                     self.confirm(count == self.tally.records() && sha256 == self.tally.sha256())?;
                     self.tally.bytes.update(&self.text);
-                    return Ok(Some(records));
+                    return Ok(full.or_else(|| batch.take()));
                 }
-                Line::End(End { organizations, entries, sha256 }) if records.is_empty() => {
+                Line::End(End { organizations, entries, sha256 }) if is_empty => {
                     let Tally { organizations: found, entries: found_entries, .. } = self.tally;
                     let counts = (organizations, entries) == (found, found_entries);
                     self.confirm(counts && sha256 == self.tally.sha256())?;
@@ -327,13 +333,14 @@ impl<R: BufRead> Reader<R> {
                 }
                 _ => return Err(Mistake::Content("this line is out of place".to_owned())),
             };
-            let record = record.map_err(Mistake::Content)?;
-            if records.len() == Batch::RECORDS_MAX {
+            if full.is_some() {
                 return Err(Mistake::Content("a checkpoint is missing".to_owned()));
             }
+            let record = record.map_err(Mistake::Content)?;
             self.tally.count(&record);
             self.tally.bytes.update(&self.text);
-            records.push(record);
+            full = batch.push(record);
+            is_empty = false;
         }
     }
 

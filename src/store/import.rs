@@ -103,30 +103,40 @@ async fn from_export<R: BufRead>(
     let skipped = archive.imported(&import.source).await?;
     let bar = Bar::of_records("importing", records);
     let mut done = 0;
-    while let Some(records) = export.next()? {
-        let count = records.len() as u64;
-        // A store has whole batches.
-        if done >= skipped {
-            archive.import(&import, done, records).await?;
+    let outcome = async {
+        while let Some(records) = export.next()? {
+            let count = records.len() as u64;
+            // A store has whole batches of the same export.
+            if done >= skipped {
+                archive.import(&import, done, records).await?;
+            } else if done + count > skipped {
+                return Err(CommandError::NotOfThis { records: skipped });
+            }
+            done += count;
+            bar.add(count);
         }
-        done += count;
-        bar.add(count);
-    }
+        if done < skipped { Err(CommandError::NotOfThis { records: skipped }) } else { Ok(()) }
+    };
+    let outcome = outcome.await;
+    told(outcome, done)?;
     archive.finish_import(&import.source).await?;
     let (organizations, entries) = export.reader.counts();
     Ok(Moved { organizations, entries, skipped })
 }
 
-/// Imports records that are read now, and would be others later: broken off, it does not go on but begins anew.
+/// Imports records that are read now, and would be others later: broken off, it does not go on but begins anew. `source`
+/// names where they are from.
 pub(super) async fn from_records(
     archive: &dyn Archive,
+    source: &str,
     mut batches: Records,
     all: Option<&Stats>,
     replace: bool,
 ) -> Result<Moved, CommandError> {
-    let import = Import { source: new_source()?, replace };
+    let import = Import { source: source.to_owned(), replace };
     let bar = Bar::of_records("copying", all.map(Stats::records));
     let (mut moved, mut done) = (Moved::default(), 0);
+    archive.finish_import(source).await?;
     let outcome = async {
         while let Some(records) = batches.try_next().await? {
             let count = records.len() as u64;
@@ -138,11 +148,18 @@ pub(super) async fn from_records(
             done += count;
             bar.add(count);
         }
-        Ok(moved)
+        Ok(())
     };
-    let outcome: Result<Moved, CommandError> = outcome.await;
-    let forgotten = archive.finish_import(&import.source).await;
-    let moved = outcome?;
-    forgotten?;
+    let outcome = outcome.await;
+    told(outcome, done)?;
+    archive.finish_import(source).await?;
     Ok(moved)
+}
+
+/// An error, with how much was stored before it.
+fn told(outcome: Result<(), CommandError>, done: u64) -> Result<(), CommandError> {
+    outcome.map_err(|error| match done {
+        0 => error,
+        records => CommandError::InPart { error: Box::new(error), records },
+    })
 }

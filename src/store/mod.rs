@@ -103,7 +103,9 @@ struct ImportArguments {
 /// What was wrong, in one line.
 pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
     Log::start(LogFormat::Text, tracing::Level::WARN);
-    let json = arguments.json;
+    // On stdout is what is exported.
+    let exports = matches!(&arguments.command, Command::Export { file } if file.as_os_str() == "-");
+    let json = arguments.json && !exports;
     let outcome = arguments.run().await;
     match &outcome {
         // It was said which.
@@ -131,7 +133,6 @@ impl Arguments {
             Command::Export { file } => {
                 let archive = archive::for_reading(storage, &config).await?;
                 if file.as_os_str() == "-" {
-                    // On stdout is what was exported.
                     export::to_stdout(&*archive).await?.print_to_stderr(json)
                 } else {
                     export::to_file(&*archive, &file).await?.print(json)
@@ -147,7 +148,7 @@ impl Arguments {
                 let from = archive::for_reading(&from, &config).await?;
                 let total = from.stats(0).await?;
                 let to = archive::for_writing(&to, &config).await?;
-                import::from_records(&*to, from.records(), Some(&total), replace).await?.print(json)
+                import::from_records(&*to, "copy", from.records(), Some(&total), replace).await?.print(json)
             }
             Command::Stats { largest } => {
                 let stats = archive::for_reading(storage, &config).await?.stats(largest).await?;
@@ -178,7 +179,7 @@ impl ImportArguments {
 impl Source {
     async fn import(self, archive: &dyn Archive, replace: bool) -> Result<Moved, CommandError> {
         match self {
-            Self::Records(records) => import::from_records(archive, records, None, replace).await,
+            Self::Records(records) => import::from_records(archive, "zitadel", records, None, replace).await,
             Self::File(file) => import::from_file(archive, file, replace).await,
             Self::Stdin => import::from_stdin(archive, replace).await,
         }

@@ -1,8 +1,9 @@
 //! Records of a ZITADEL, read through its public API: the organizations that a token can see, and their metadata.
 //!
-//! It has no order that lasts and no snapshot: what is written meanwhile may be missed.
+//! Lists have no order that lasts, and there is no snapshot: what is written meanwhile may be missed. Where that is seen,
+//! the import ends.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -56,6 +57,51 @@ struct Zitadel {
 struct Page<T> {
     #[serde(default = "Vec::new")]
     result: Vec<T>,
+    #[serde(default)]
+    details: OfPage,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct OfPage {
+    total_result: String,
+}
+
+/// What was seen of a list that has no order: each once, and all in the end, or something was changed meanwhile.
+struct Seen<'a> {
+    what: &'a str,
+    names: HashSet<String>,
+    total: String,
+}
+
+impl<'a> Seen<'a> {
+    fn new(what: &'a str) -> Self {
+        Self { what, names: HashSet::new(), total: String::new() }
+    }
+
+    /// From where on the next part is.
+    fn offset(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Takes note of a part. Gives what is in it; `None` at the end.
+    fn part<T>(&mut self, page: Page<T>, name: impl Fn(&T) -> &str) -> Result<Option<Vec<T>>, String> {
+        if page.result.is_empty() {
+            let all: usize = self.total.parse().unwrap_or_default();
+            return if self.names.len() == all { Ok(None) } else { Err(self.changed()) };
+        }
+        for listed in &page.result {
+            if !self.names.insert(name(listed).to_owned()) {
+                return Err(self.changed());
+            }
+        }
+        self.total = page.details.total_result;
+        Ok(Some(page.result))
+    }
+
+    fn changed(&self) -> String {
+        format!("{} was changed while it was read; start again, with --replace", self.what)
+    }
 }
 
 #[derive(Deserialize)]
@@ -113,11 +159,10 @@ impl Zitadel {
 
     /// Reads until all is read, or nobody takes it any more.
     async fn read(&self, batches: &Batches) -> Result<(), String> {
-        for page in 0.. {
-            let organizations = self.organizations(page * PAGE).await?;
-            if organizations.is_empty() {
-                break;
-            }
+        let mut seen = Seen::new("the list of organizations");
+        while let Some(organizations) =
+            seen.part(self.organizations(seen.offset()).await?, |listed| &listed.id)?
+        {
             for organization in organizations {
                 if !self.read_organization(organization, batches).await? {
                     return Ok(());
@@ -152,18 +197,15 @@ impl Zitadel {
         if !give(batches, batch.push(Record::Organization { organization, last_event_at })).await {
             return Ok(false);
         }
-        for page in 0.. {
-            let entries = self.metadata(&id, page * PAGE).await?;
-            if entries.is_empty() {
-                break;
-            }
+        let what = format!("organization {:?}", id.as_str());
+        let mut seen = Seen::new(&what);
+        while let Some(entries) =
+            seen.part(self.metadata(&id, seen.offset()).await?, |metadata: &Metadata| &metadata.key)?
+        {
             for Metadata { details, key, value } in entries {
                 let (of_entry, created_at, changed_at) = details.read()?;
                 if of_entry > sequence {
-                    return Err(format!(
-                        "organization {:?} was changed while it was read; start again, with --replace",
-                        id.as_str()
-                    ));
+                    return Err(seen.changed());
                 }
                 let value = STANDARD
                     .decode(value)
@@ -184,22 +226,18 @@ impl Zitadel {
         Ok(give(batches, batch.take()).await)
     }
 
-    async fn organizations(&self, offset: u64) -> Result<Vec<Listed>, String> {
+    async fn organizations(&self, offset: usize) -> Result<Page<Listed>, String> {
         let query = json!({
             "query": { "offset": offset.to_string(), "limit": PAGE, "asc": true },
             "sortingColumn": "ORGANIZATION_FIELD_NAME_CREATION_DATE",
         });
-        let page: Page<Listed> =
-            self.ask(Method::POST, "/v2/organizations/_search", None, query.to_string()).await?;
-        Ok(page.result)
+        self.ask(Method::POST, "/v2/organizations/_search", None, query.to_string()).await
     }
 
-    async fn metadata(&self, organization: &OrganizationId, offset: u64) -> Result<Vec<Metadata>, String> {
+    async fn metadata(&self, organization: &OrganizationId, offset: usize) -> Result<Page<Metadata>, String> {
         let query = json!({ "query": { "offset": offset.to_string(), "limit": PAGE } });
         let path = "/management/v1/metadata/_search";
-        let page: Page<Metadata> =
-            self.ask(Method::POST, path, Some(organization), query.to_string()).await?;
-        Ok(page.result)
+        self.ask(Method::POST, path, Some(organization), query.to_string()).await
     }
 
     async fn ask<T: DeserializeOwned>(

@@ -199,6 +199,9 @@ async fn half_or_damaged_exports_are_refused_before_anything_is_stored() {
         ("another value", sound.replacen("dmFsdWU=", "dmFsdWQ=", 1), "what is before"),
         ("another head", sound.replacen("\"id\":\"", "\"id\":\"x", 1), "what is before"),
         ("no base64", sound.replacen("dmFsdWU=", "dmFsdWU", 1), ": value: "),
+        ("too large", sound.replacen("dmFsdWU=", &"QUJD".repeat(166_667), 1), "value: it has 500001 bytes"),
+        ("no value", sound.replacen("dmFsdWU=", "", 1), "value: it has 0 bytes"),
+        ("a long line", sound.replacen("dmFsdWU=", &"QUJD".repeat(300_000), 1), "the line is too long"),
         ("no time", sound.replacen("\"createdAt\":\"2", "\"createdAt\":\"x", 1), "2: "),
         ("another count", sound.replace("\"entries\":1201", "\"entries\":1200"), "what is before"),
     ] {
@@ -223,7 +226,13 @@ async fn an_import_that_was_broken_off_goes_on() {
         let half = &sound[..sound.len() - 700_000];
         let (code, _, stderr) = run_on(folder, store, &["import", "-"], half);
         assert_eq!(code, Some(1));
-        assert!(stderr.contains("it ends here, and is not complete"), "{stderr}");
+        assert!(
+            stderr.contains("it ends here, and is not complete; 1000 records before that are stored"),
+            "{stderr}"
+        );
+        let (code, stdout, _) = run_on(folder, store, &["check"], b"");
+        assert_eq!(code, Some(1));
+        assert!(stdout.contains(": 1000 records are there, and it was not finished"), "{stdout}");
         assert_eq!(done(folder, store, &["stats"])["entries"], 998, "{store}");
         let moved = done(folder, store, &["import", "export.ndjson"]);
         assert_eq!(moved, json!({"organizations": 3, "entries": 1_201, "skipped": 1_000}), "{store}");

@@ -19,6 +19,12 @@ const ENTRIES: u64 = 250;
 /// An organization's sequence, whose last events are not of metadata.
 const SEQUENCE: u64 = ENTRIES + 10;
 
+/// The most that it gives at once, whatever is asked for.
+const PAGE: usize = 60;
+
+/// A sequence with which the last organization loses an entry while it is read.
+const CHANGES: u64 = SEQUENCE + 1;
+
 fn event(sequence: u64) -> Value {
     json!({
         "sequence": sequence.to_string(),
@@ -31,7 +37,7 @@ fn event(sequence: u64) -> Value {
 /// A part of a list, as protobuf's JSON has it: what is empty is not there.
 fn page(all: Vec<Value>, asked: &Value) -> Json<Value> {
     let offset = asked["query"]["offset"].as_str().unwrap().parse().unwrap();
-    let limit = usize::try_from(asked["query"]["limit"].as_u64().unwrap()).unwrap();
+    let limit = usize::try_from(asked["query"]["limit"].as_u64().unwrap()).unwrap().min(PAGE);
     let total = all.len();
     let result: Vec<Value> = all.into_iter().skip(offset).take(limit).collect();
     let mut page = json!({"details": {"totalResult": total.to_string()}});
@@ -67,9 +73,13 @@ async fn mine(State(sequence): State<u64>, headers: HeaderMap) -> Answer {
     Ok(Json(json!({"org": {"id": number.to_string(), "details": details, "state": "ORG_STATE_ACTIVE"}})))
 }
 
-async fn metadata(headers: HeaderMap, Json(asked): Json<Value>) -> Answer {
+async fn metadata(State(sequence): State<u64>, headers: HeaderMap, Json(asked): Json<Value>) -> Answer {
     let number = admit(&headers)?;
-    let entries = if number == 999 + ORGANIZATIONS { ENTRIES } else { number % 2 };
+    let mut entries = if number == 999 + ORGANIZATIONS { ENTRIES } else { number % 2 };
+    if sequence == CHANGES && asked["query"]["offset"] != "0" {
+        // The first of the list, so that all others move up.
+        entries = entries.saturating_sub(1);
+    }
     let entry = |n: u64| json!({"details": event(n + 5), "key": format!("key/{n:03}"), "value": "aGVsbG8="});
     // In no order.
     Ok(page((0..entries).rev().map(entry).collect(), &asked))
@@ -140,11 +150,16 @@ async fn all_organizations_come_with_their_metadata() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_read_is_told() {
-    let folder = tempfile::tempdir().unwrap();
     for (sequence, token, want) in [
         (SEQUENCE, "wrong", "401 Unauthorized: Errors.Token.Invalid (AUTH-7fs1e)"),
         (4, "secret", "organization \"1001\" was changed while it was read; start again, with --replace"),
+        (
+            CHANGES,
+            "secret",
+            "organization \"1129\" was changed while it was read; start again, with --replace",
+        ),
     ] {
+        let folder = tempfile::tempdir().unwrap();
         let (code, stdout, stderr) = import(folder.path(), sequence, token).await;
         assert_eq!(code, Some(1), "{stdout}");
         assert!(stderr.contains(want) && stderr.lines().count() == 1, "{stderr}");

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
-use domain::{Entry, Organization, OrganizationId};
+use domain::{Entry, Organization, OrganizationId, OrganizationState};
 use futures_util::{TryStreamExt, pin_mut};
 use storage::{
     StoreError,
@@ -95,6 +95,9 @@ impl Archive for PostgresStore {
                     problems.push(archive::problem(rule, column(&row, 0)?, column(&row, 1)?));
                 }
             }
+            for row in all(&mut lease, "SELECT source, records FROM import", &[]).await? {
+                problems.push(archive::unfinished(column(&row, 0)?, count(column(&row, 1)?)));
+            }
             lease.end("COMMIT").await?;
             Ok(problems)
         };
@@ -116,7 +119,7 @@ impl PostgresStore {
         before: u64,
         rows: &Rows,
     ) -> Result<Result<(), ImportError>, Failure> {
-        let mut lease = self.begin("BEGIN").await?;
+        let mut lease = self.begin("BEGIN; SET LOCAL statement_timeout = 0").await?;
         let outcome = put(&mut lease, import, before, rows).await?;
         lease.end(if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
         Ok(outcome)
@@ -239,6 +242,7 @@ async fn put(
         return Ok(Err(ImportError::Overtaken { expected: before, found }));
     }
     let mut numbers = lock(lease, rows).await?;
+    // Those that have come into being meanwhile are locked out of order: the database sees who waits in a circle.
     let replaced = put_organizations(lease, import, &rows.organizations).await?;
     if let Some((organization, _)) =
         rows.organizations.iter().find(|(organization, _)| !replaced.contains_key(&organization.id))
@@ -250,7 +254,8 @@ async fn put(
     for (organization, of_it) in &rows.entries {
         match numbers.get(organization) {
             None => return Ok(Err(ImportError::Orphan(organization.clone()))),
-            Some(&number) => entries.extend(of_it.iter().map(|entry| (number, entry))),
+            Some(Some(number)) => entries.extend(of_it.iter().map(|entry| (*number, entry))),
+            Some(None) => {}
         }
     }
     put_entries(lease, &entries).await?;
@@ -269,7 +274,7 @@ async fn advance(
 ) -> Result<Result<(), u64>, Failure> {
     let source = (&import.source as _, Type::TEXT);
     let find = "SELECT records FROM metagate.import WHERE source = $1 FOR UPDATE";
-    let found = lease.query(find, std::slice::from_ref(&source)).await?;
+    let found = all(lease, find, std::slice::from_ref(&source)).await?;
     let found = found.first().map_or(Ok(0), |row| column(row, 0).map(count))?;
     if found != before {
         return Ok(Err(found));
@@ -278,18 +283,23 @@ async fn advance(
     let advance = "INSERT INTO metagate.import AS i (source, records) VALUES ($1, $2) \
          ON CONFLICT (source) DO UPDATE SET records = $2 WHERE i.records = $3 RETURNING records";
     let parameters: &[_] = &[source, (&now as _, Type::INT8), (&before as _, Type::INT8)];
-    // Nothing, if another has begun the same at this moment.
-    let advanced = lease.query(advance, parameters).await?;
-    Ok(if advanced.is_empty() { Err(found) } else { Ok(()) })
+    if all(lease, advance, parameters).await?.is_empty() {
+        let reason = "another has begun the same import at this moment";
+        return Err(Failure::Again(StoreError::unavailable(reason)));
+    }
+    Ok(Ok(()))
 }
 
-/// Locks the organizations of the batch that are there, as writes do. Returns the numbers of those that have entries, and
-/// are not in the batch themselves.
-async fn lock(lease: &mut Lease, rows: &Rows) -> Result<HashMap<OrganizationId, i64>, Failure> {
+/// Where the entries of organizations belong; nowhere, if they are removed.
+type Numbers = HashMap<OrganizationId, Option<i64>>;
+
+/// Locks the organizations of the batch that are there, as writes do.
+async fn lock(lease: &mut Lease, rows: &Rows) -> Result<Numbers, Failure> {
     let mut ids: Vec<&str> = rows.entries.keys().map(OrganizationId::as_str).collect();
     ids.extend(rows.organizations.iter().map(|(organization, _)| organization.id.as_str()));
-    let lock = "SELECT id, number FROM metagate.organization WHERE id = ANY ($1) ORDER BY id FOR UPDATE";
-    numbers(&lease.query(lock, &[(&ids, Type::TEXT_ARRAY)]).await?)
+    let lock =
+        "SELECT id, number, state FROM metagate.organization WHERE id = ANY ($1) ORDER BY id FOR UPDATE";
+    numbers(&all(lease, lock, &[(&ids, Type::TEXT_ARRAY)]).await?)
 }
 
 /// Stores organizations without metadata. Returns the numbers of those that were not there, or are to be replaced.
@@ -297,9 +307,9 @@ async fn put_organizations(
     lease: &mut Lease,
     import: &Import,
     organizations: &[(Organization, i64)],
-) -> Result<HashMap<OrganizationId, i64>, Failure> {
+) -> Result<Numbers, Failure> {
     if organizations.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(Numbers::new());
     }
     let of = |value: fn(&Organization) -> i64| -> Vec<i64> {
         organizations.iter().map(|(organization, _)| value(organization)).collect()
@@ -321,7 +331,7 @@ async fn put_organizations(
          ON CONFLICT (id) DO UPDATE SET name = excluded.name, state = excluded.state, \
          created_at = excluded.created_at, sequence = excluded.sequence, last_event_at = excluded.last_event_at, \
          last_metadata_sequence = excluded.last_metadata_sequence, last_metadata_at = excluded.last_metadata_at, \
-         entries = 0 WHERE $9 RETURNING o.id, o.number";
+         entries = 0 WHERE $9 RETURNING o.id, o.number, o.state";
     let parameters: &Parameters<'_> = &[
         (&ids, Type::TEXT_ARRAY),
         (&names, Type::TEXT_ARRAY),
@@ -333,13 +343,13 @@ async fn put_organizations(
         (&metadata_times, Type::INT8_ARRAY),
         (&import.replace, Type::BOOL),
     ];
-    let put = numbers(&lease.query(put, parameters).await?)?;
+    let put = all(lease, put, parameters).await?;
     if import.replace {
-        let replaced: Vec<i64> = put.values().copied().collect();
+        let replaced = put.iter().map(|row| column(row, 1)).collect::<Result<Vec<i64>, _>>()?;
         let clear = "DELETE FROM metagate.metadata WHERE organization = ANY ($1)";
-        lease.query(clear, &[(&replaced, Type::INT8_ARRAY)]).await?;
+        all(lease, clear, &[(&replaced, Type::INT8_ARRAY)]).await?;
     }
-    Ok(put)
+    numbers(&put)
 }
 
 /// Stores entries, and counts those that are new.
@@ -360,7 +370,7 @@ async fn put_entries(lease: &mut Lease, entries: &[(i64, &Entry)]) -> Result<(),
          WHERE NOT EXISTS (SELECT 1 FROM metagate.metadata AS m \
          WHERE m.organization = n.organization AND m.key = n.key) GROUP BY n.organization) AS n \
          WHERE o.number = n.organization";
-    lease.query(add, &[(&organizations, Type::INT8_ARRAY), (&keys, Type::TEXT_ARRAY)]).await?;
+    all(lease, add, &[(&organizations, Type::INT8_ARRAY), (&keys, Type::TEXT_ARRAY)]).await?;
     let put = "INSERT INTO metagate.metadata (organization, key, value, sequence, created_at, changed_at) \
          SELECT * FROM unnest($1, $2, $3, $4, $5, $6) ON CONFLICT (organization, key) DO UPDATE SET \
          value = excluded.value, sequence = excluded.sequence, created_at = excluded.created_at, \
@@ -373,15 +383,17 @@ async fn put_entries(lease: &mut Lease, entries: &[(i64, &Entry)]) -> Result<(),
         (&created, Type::INT8_ARRAY),
         (&changed, Type::INT8_ARRAY),
     ];
-    lease.query(put, parameters).await?;
+    all(lease, put, parameters).await?;
     Ok(())
 }
 
-/// Ids and numbers.
-fn numbers(rows: &[Row]) -> Result<HashMap<OrganizationId, i64>, Failure> {
+/// Of rows that have id, number and state.
+fn numbers(rows: &[Row]) -> Result<Numbers, Failure> {
     let numbers = rows.iter().map(|row| {
         let id = OrganizationId::new(column(row, 0)?);
-        Ok((id.map_err(|error| Failure::Final(StoreError::Damaged(error.into())))?, column(row, 1)?))
+        let id = id.map_err(|error| Failure::Final(StoreError::Damaged(error.into())))?;
+        let is_there = column::<i16>(row, 2)? != OrganizationState::Removed.number();
+        Ok((id, if is_there { Some(column(row, 1)?) } else { None }))
     });
     numbers.collect()
 }

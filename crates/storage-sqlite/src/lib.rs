@@ -80,7 +80,7 @@ impl SqliteStore {
     }
 
     fn open_with(path: &Path, tuning: Tuning, observer: Observer) -> Result<Self, OpenError> {
-        let lock = lock::alone(path)?.ok_or_else(|| OpenError::Locked { path: path.to_owned() })?;
+        let lock = lock::first(path)?;
         let connection = schema::open(path, tuning.mistake)?;
         let lock = lock.share()?;
         let readers = Readers::open(path).map_err(|error| OpenError::sqlite(path, &error))?;

@@ -14,8 +14,8 @@ use std::{
 
 use crate::{OpenError, schema};
 
-/// How often, and after how long, a share is asked for again: who is alone with the store may just be opening it.
-const ATTEMPTS: usize = 100;
+/// How often, and after how long, it is tried again: a command that is alone with the store opens it, and lets go.
+const ATTEMPTS: usize = 40;
 const ATTEMPT_WAIT: Duration = Duration::from_millis(50);
 
 /// The store is taken until this is dropped.
@@ -34,20 +34,28 @@ pub(crate) fn alone(path: &Path) -> Result<Option<Lock>, OpenError> {
     }
 }
 
+/// Takes the store, if need be after a while.
+pub(crate) fn first(path: &Path) -> Result<Lock, OpenError> {
+    open(path)?.wait(File::try_lock)
+}
+
 /// Takes a share of the store, beside whoever has one.
 pub(crate) fn beside(path: &Path) -> Result<Lock, OpenError> {
-    let lock = open(path)?;
-    for _ in 0..ATTEMPTS {
-        match lock.file.try_lock_shared() {
-            Ok(()) => return Ok(lock),
-            Err(TryLockError::WouldBlock) => thread::sleep(ATTEMPT_WAIT),
-            Err(TryLockError::Error(error)) => return Err(lock.failed(error)),
-        }
-    }
-    Err(OpenError::Locked { path: path.to_owned() })
+    open(path)?.wait(File::try_lock_shared)
 }
 
 impl Lock {
+    fn wait(self, attempt: impl Fn(&File) -> Result<(), TryLockError>) -> Result<Self, OpenError> {
+        for _ in 0..ATTEMPTS {
+            match attempt(&self.file) {
+                Ok(()) => return Ok(self),
+                Err(TryLockError::WouldBlock) => thread::sleep(ATTEMPT_WAIT),
+                Err(TryLockError::Error(error)) => return Err(self.failed(error)),
+            }
+        }
+        Err(OpenError::Locked { path: self.path })
+    }
+
     /// Allows shares beside this one.
     pub(crate) fn share(self) -> Result<Self, OpenError> {
         match self.file.try_lock_shared() {

@@ -154,10 +154,23 @@ impl<'a> Step<'a> {
         let sequence = row.organization.sequence;
         match value {
             Some(value) => {
-                let entry = Entry { key, value, sequence, created_at: at, changed_at: at };
-                row.entries += u64::from(put(self.connection, row.number, &entry)?);
+                let created_at = let_go(self.connection, row.number, &key)?;
+                row.entries += u64::from(created_at.is_none());
+                let created_at = created_at.unwrap_or(at);
+                put(
+                    self.connection,
+                    row.number,
+                    &Entry { key, value, sequence, created_at, changed_at: at },
+                )?;
             }
-            None => row.entries -= u64::from(remove(self.connection, row.number, &key)?),
+            None => {
+                if let_go(self.connection, row.number, &key)?.is_some() {
+                    row.entries -= 1;
+                    self.connection
+                        .prepare_cached("DELETE FROM metadata WHERE organization = ?1 AND key = ?2")?
+                        .execute((row.number, key.as_str()))?;
+                }
+            }
         }
         Ok(())
     }
@@ -203,10 +216,9 @@ impl<'a> Step<'a> {
     }
 }
 
-/// Stores an entry of an organization; one that is there keeps its creation. Returns whether it is a new one.
-pub(crate) fn put(connection: &Connection, organization: i64, entry: &Entry) -> rusqlite::Result<bool> {
+/// Stores an entry of an organization, in the place of what [`let_go`] has found.
+pub(crate) fn put(connection: &Connection, organization: i64, entry: &Entry) -> rusqlite::Result<()> {
     let Entry { key, value, sequence, created_at, changed_at } = entry;
-    let found = let_go(connection, organization, key)?;
     let (inline, large) = if value.len() <= INLINE_BYTES_MAX {
         (Some(&value[..]), None)
     } else {
@@ -216,7 +228,7 @@ pub(crate) fn put(connection: &Connection, organization: i64, entry: &Entry) -> 
     let mut upsert = connection.prepare_cached(
         "INSERT INTO metadata (organization, key, value, large_value, sequence, created_at, changed_at) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
-         ON CONFLICT DO UPDATE SET value = ?3, large_value = ?4, sequence = ?5, changed_at = ?7",
+         ON CONFLICT DO UPDATE SET value = ?3, large_value = ?4, sequence = ?5, created_at = ?6, changed_at = ?7",
     )?;
     upsert.execute(params![
         organization,
@@ -227,27 +239,24 @@ pub(crate) fn put(connection: &Connection, organization: i64, entry: &Entry) -> 
         created_at.as_micros(),
         changed_at.as_micros()
     ])?;
-    Ok(!found)
+    Ok(())
 }
 
-/// Removes an entry of an organization. Returns whether it was there.
-fn remove(connection: &Connection, organization: i64, key: &Key) -> rusqlite::Result<bool> {
-    let_go(connection, organization, key)?;
-    let mut delete =
-        connection.prepare_cached("DELETE FROM metadata WHERE organization = ?1 AND key = ?2")?;
-    Ok(delete.execute((organization, key.as_str()))? > 0)
-}
-
-/// Removes the large value that an entry may have. Returns whether the entry is there.
-fn let_go(connection: &Connection, organization: i64, key: &Key) -> rusqlite::Result<bool> {
-    let mut find =
-        connection.prepare_cached("SELECT large_value FROM metadata WHERE organization = ?1 AND key = ?2")?;
-    let found: Option<Option<i64>> =
-        find.query_row((organization, key.as_str()), |row| row.get(0)).optional()?;
-    if let Some(Some(large)) = found {
+/// Removes the large value that an entry may have. Returns when the entry was created, if it is there.
+pub(crate) fn let_go(
+    connection: &Connection,
+    organization: i64,
+    key: &Key,
+) -> rusqlite::Result<Option<Timestamp>> {
+    let mut find = connection.prepare_cached(
+        "SELECT large_value, created_at FROM metadata WHERE organization = ?1 AND key = ?2",
+    )?;
+    let found: Option<(Option<i64>, i64)> =
+        find.query_row((organization, key.as_str()), |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    if let Some((Some(large), _)) = found {
         connection.prepare_cached("DELETE FROM large_value WHERE number = ?1")?.execute([large])?;
     }
-    Ok(found.is_some())
+    Ok(found.map(|(_, created_at)| Timestamp::from_micros(created_at)))
 }
 
 /// Removes all entries of an organization.

@@ -173,7 +173,8 @@ pub trait Archive: Send + Sync + 'static {
     /// the store has of this import already.
     ///
     /// An organization comes without metadata; its entries follow it, here or in later batches. No record may be twice
-    /// in a batch; an entry that is there already is replaced.
+    /// in a batch; an entry that is there already is replaced. Entries of an organization that is removed, be it since the
+    /// batch before, are left out.
     ///
     /// # Errors
     /// See [`ImportError`].
@@ -197,7 +198,7 @@ pub trait Archive: Send + Sync + 'static {
     /// Those of the store.
     async fn stats(&self, largest: u32) -> Result<Stats, StoreError>;
 
-    /// Looks for what no sound store has: a line for each, at most [`PROBLEMS_MAX`].
+    /// Looks for what no sound store has, and for imports that were not finished: a line for each, at most [`PROBLEMS_MAX`].
     ///
     /// # Errors
     /// If the store cannot be looked at.
@@ -251,6 +252,11 @@ pub const RULES: [(&str, &str); 8] = [
          WHERE m.changed_at < m.created_at OR m.changed_at > o.last_metadata_at",
     ),
 ];
+
+/// The line for an import that was not finished: an organization may be there in part.
+pub fn unfinished(source: &str, records: u64) -> String {
+    format!("import {source:?}: {records} records are there, and it was not finished")
+}
 
 /// The line for something that breaks a rule.
 pub fn problem(rule: &str, organization: Option<&str>, key: Option<&str>) -> String {

@@ -59,6 +59,10 @@ mutants! {
     ImportsAreNotHeldApart: an_import_goes_on_where_it_was;
     ImportsOvertake: an_import_goes_on_where_it_was;
     ImportsNeverFinish: an_import_goes_on_where_it_was;
+    WhatIsWrittenMeanwhileStays: an_import_lives_with_what_is_written_meanwhile;
+    EntriesOfTheRemovedAreRefused: an_import_lives_with_what_is_written_meanwhile;
+    EntriesOfTheRemovedDoNotCount: an_import_lives_with_what_is_written_meanwhile;
+    HalfImportsAreSilent: a_check_tells_of_half_an_import;
 
     // Stats and checks.
     StatsLackTheRemoved: stats_count_what_there_is;
@@ -230,6 +234,31 @@ impl Archive for Mistaken {
                 return self.store.import(&import, 0, records).await;
             }
             Mutant::ImportsAreNotHeldApart => import.source = "one for all".to_owned(),
+            Mutant::WhatIsWrittenMeanwhileStays => {
+                let mut kept = Vec::new();
+                for record in records {
+                    if let Record::Entry { organization, entry } = &record
+                        && self.store.get(organization, &entry.key).await.unwrap().is_some()
+                    {
+                        continue;
+                    }
+                    kept.push(record);
+                }
+                return self.store.import(&import, before, kept).await;
+            }
+            Mutant::EntriesOfTheRemovedAreRefused | Mutant::EntriesOfTheRemovedDoNotCount => {
+                for record in &records {
+                    if let Record::Entry { organization, .. } = record
+                        && let Some(found) = self.store.organization(organization).await.unwrap()
+                        && found.state == domain::OrganizationState::Removed
+                    {
+                        return match self.mutant {
+                            Mutant::EntriesOfTheRemovedDoNotCount => Ok(()),
+                            _ => Err(ImportError::Orphan(organization.clone())),
+                        };
+                    }
+                }
+            }
             Mutant::ImportsOvertake => {
                 let found = self.store.imported(&import.source).await?;
                 if found > before {
@@ -266,7 +295,11 @@ impl Archive for Mistaken {
     }
 
     async fn check(&self) -> Result<Vec<String>, StoreError> {
-        Ok(if self.is(Mutant::ChecksFindWhatIsSound) { vec!["a problem".to_owned()] } else { Vec::new() })
+        match self.mutant {
+            Mutant::ChecksFindWhatIsSound => Ok(vec!["a problem".to_owned()]),
+            Mutant::HalfImportsAreSilent => Ok(Vec::new()),
+            _ => self.store.check().await,
+        }
     }
 }
 

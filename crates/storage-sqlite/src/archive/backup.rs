@@ -1,10 +1,6 @@
 //! Copies of the whole file, by SQLite's online backup.
 
-use std::{
-    fs::{self, File},
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fs::File, path::Path, time::Duration};
 
 use rusqlite::{
     Connection, OpenFlags,
@@ -42,25 +38,20 @@ impl SqliteArchive {
         if to.exists() {
             return Err(OpenError::Exists { path: to.to_owned() });
         }
-        let part = PathBuf::from(format!("{}.part", to.display()));
-        match fs::remove_file(&part) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
-            _ => {}
-        }
-        schema::create_private(&part).map_err(io)?;
+        // A name of its own: somebody else may be making the same. Gone again, should this fail.
+        let part = tempfile::Builder::new().prefix(".part-").tempfile_in(schema::folder(to)).map_err(io)?;
         let from = readers::connect(&self.path).map_err(sqlite)?;
         {
-            let mut copy = Connection::open_with_flags_and_vfs(&part, OpenFlags::default(), VFS)
-                .map_err(|error| OpenError::sqlite(&part, &error))?;
+            let mut copy = Connection::open_with_flags_and_vfs(part.path(), OpenFlags::default(), VFS)
+                .map_err(|error| OpenError::sqlite(part.path(), &error))?;
             // It is made durable as a whole, below.
             copy.execute_batch("PRAGMA synchronous = OFF").map_err(sqlite)?;
             copy_pages(&from, &mut copy, progress).map_err(sqlite)?;
             // With a log of its own it would be two files.
             copy.execute_batch("PRAGMA journal_mode = DELETE").map_err(sqlite)?;
         }
-        File::open(&part).and_then(|file| file.sync_all()).map_err(io)?;
-        // Not by renaming, which would replace what has come there meanwhile.
-        fs::hard_link(&part, to).and_then(|()| fs::remove_file(&part)).map_err(io)?;
+        part.as_file().sync_all().map_err(io)?;
+        part.persist_noclobber(to).map_err(|error| io(error.error))?;
         schema::sync(schema::folder(to)).map_err(io)
     }
 
@@ -99,7 +90,7 @@ impl SqliteArchive {
         if let Some(reason) = problems.into_iter().next() {
             return Err(OpenError::Damaged { path: backup.to_owned(), reason });
         }
-        let _lock = lock::alone(path)?.ok_or_else(|| OpenError::Locked { path: path.to_owned() })?;
+        let _lock = lock::first(path)?;
         let mut store = schema::open(path, Mistake::None)?;
         let is_empty: bool = store
             .query_row("SELECT NOT EXISTS (SELECT 1 FROM organization)", [], |row| row.get(0))

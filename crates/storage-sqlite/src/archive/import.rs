@@ -1,12 +1,31 @@
 //! Rows that come from elsewhere.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
-use domain::{Details, Organization, OrganizationId, Timestamp};
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use domain::{Details, Organization, OrganizationState, Timestamp};
+use rusqlite::{
+    Connection, ErrorCode, MAIN_DB, OpenFlags, OptionalExtension, TransactionBehavior, params,
+    wal::CheckpointMode,
+};
 use storage::archive::{Import, ImportError, Record};
 
-use crate::{error::failure, operation, schema};
+use crate::{Row, checksum::VFS, error::failure, operation, schema};
+
+/// How often, and after how long, it is tried to write beside who serves the store.
+const ATTEMPTS: i32 = 60_000;
+const ATTEMPT_WAIT: Duration = Duration::from_millis(1);
+
+/// How many pages of the write-ahead log are worth a checkpoint.
+const LOG_PAGES_MAX: usize = 4_000;
 
 /// How many records of an import there are.
 pub(super) fn imported(connection: &Connection, source: &str) -> rusqlite::Result<u64> {
@@ -14,14 +33,62 @@ pub(super) fn imported(connection: &Connection, source: &str) -> rusqlite::Resul
     Ok(statement.query_row([source], |row| row.get(0)).optional()?.unwrap_or_default())
 }
 
-/// Forgets how many there are.
-pub(super) fn finish(connection: &Connection, source: &str) -> rusqlite::Result<()> {
-    connection.execute("DELETE FROM import WHERE source = ?1", [source])?;
-    Ok(())
+/// Writes beside whoever serves the store.
+pub(super) struct Importer {
+    connection: Connection,
+    /// How long the write-ahead log was after the last commit.
+    log_pages: Arc<AtomicUsize>,
+}
+
+impl Importer {
+    pub(super) fn open(path: &Path) -> rusqlite::Result<Self> {
+        let mut connection =
+            Connection::open_with_flags_and_vfs(path, OpenFlags::SQLITE_OPEN_READ_WRITE, VFS)?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        // SQLite's own way to wait sleeps longer and longer, and beside a busy server would hardly find it pausing.
+        connection.busy_handler(Some(|attempt| {
+            thread::sleep(ATTEMPT_WAIT);
+            attempt < ATTEMPTS
+        }))?;
+        // Checkpoints are made by hand: SQLite would tell nobody if one failed.
+        let log_pages = Arc::new(AtomicUsize::new(0));
+        let seen = log_pages.clone();
+        connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages| {
+            seen.store(usize::try_from(pages).unwrap_or_default(), Ordering::Relaxed);
+            Ok(())
+        }))?;
+        Ok(Self { connection, log_pages })
+    }
+
+    /// Stores a batch durably.
+    pub(super) fn batch(
+        &mut self,
+        import: &Import,
+        before: u64,
+        records: Vec<Record>,
+    ) -> Result<(), ImportError> {
+        batch(&mut self.connection, import, before, records)?;
+        if self.log_pages.load(Ordering::Relaxed) < LOG_PAGES_MAX {
+            return Ok(());
+        }
+        match self.connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::PASSIVE) {
+            // Who serves the store makes one too.
+            Err(error) if error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy) => {
+                Err(failure(error).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Forgets how many records of an import there are.
+    pub(super) fn finish(&self, source: &str) -> rusqlite::Result<()> {
+        self.connection.execute("DELETE FROM import WHERE source = ?1", [source])?;
+        Ok(())
+    }
 }
 
 /// Stores a batch in one transaction.
-pub(super) fn batch(
+fn batch(
     connection: &mut Connection,
     import: &Import,
     before: u64,
@@ -34,28 +101,31 @@ pub(super) fn batch(
         return Err(ImportError::Overtaken { expected: before, found });
     }
     let count = records.len() as u64;
+    // `None` for those that are removed.
     let mut organizations = HashMap::new();
     for record in records {
         match record {
             Record::Organization { organization, last_event_at } => {
-                let id = organization.id.clone();
+                let (id, state) = (organization.id.clone(), organization.state);
                 let number = put_organization(&transaction, import, organization, last_event_at)?;
-                organizations.insert(id, (number, 0));
+                organizations.insert(id, (state != OrganizationState::Removed).then_some((number, 0)));
             }
             Record::Entry { organization, entry } => {
                 if !organizations.contains_key(&organization) {
-                    let number = number(&transaction, &organization)?;
-                    let number = number.ok_or_else(|| ImportError::Orphan(organization.clone()))?;
-                    organizations.insert(organization.clone(), (number, 0));
+                    let row = schema::organization(&transaction, &organization).map_err(failure)?;
+                    let row = row.ok_or_else(|| ImportError::Orphan(organization.clone()))?;
+                    let is_there = row.organization.state != OrganizationState::Removed;
+                    organizations.insert(organization.clone(), is_there.then_some((row.number, 0)));
                 }
-                if let Some((number, added)) = organizations.get_mut(&organization) {
-                    let is_new = operation::put(&transaction, *number, &entry).map_err(failure)?;
-                    *added += u64::from(is_new);
+                if let Some(Some((number, added))) = organizations.get_mut(&organization) {
+                    let found = operation::let_go(&transaction, *number, &entry.key).map_err(failure)?;
+                    operation::put(&transaction, *number, &entry).map_err(failure)?;
+                    *added += u64::from(found.is_none());
                 }
             }
         }
     }
-    for (number, added) in organizations.into_values().filter(|(_, added)| *added > 0) {
+    for (number, added) in organizations.into_values().flatten().filter(|(_, added)| *added > 0) {
         transaction
             .prepare_cached("UPDATE organization SET entries = entries + ?2 WHERE number = ?1")
             .and_then(|mut statement| statement.execute((number, added)))
@@ -71,13 +141,6 @@ pub(super) fn batch(
     Ok(())
 }
 
-fn number(connection: &Connection, id: &OrganizationId) -> Result<Option<i64>, ImportError> {
-    let found = connection
-        .prepare_cached("SELECT number FROM organization WHERE id = ?1")
-        .and_then(|mut statement| statement.query_row([id.as_str()], |row| row.get(0)).optional());
-    Ok(found.map_err(failure)?)
-}
-
 /// Stores an organization without metadata; returns its number.
 fn put_organization(
     connection: &Connection,
@@ -85,7 +148,7 @@ fn put_organization(
     organization: Organization,
     last_event_at: Timestamp,
 ) -> Result<i64, ImportError> {
-    if let Some(number) = number(connection, &organization.id)? {
+    if let Some(Row { number, .. }) = schema::organization(connection, &organization.id).map_err(failure)? {
         if !import.replace {
             return Err(ImportError::Exists(organization.id));
         }

@@ -11,20 +11,17 @@ pub use backup::Progress;
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    thread,
-    time::Duration,
 };
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use storage::{
     StoreError,
     archive::{self, Archive, Import, ImportError, LargeValue, PROBLEMS_MAX, Record, Records, Stats},
 };
 
 use crate::{
-    OpenError,
-    checksum::{self, VFS},
+    OpenError, checksum,
     error::{failure, is_damage},
     lock::{self, Lock},
     readers, schema,
@@ -35,7 +32,7 @@ use crate::{
 pub struct SqliteArchive {
     path: PathBuf,
     /// For imports; `None` until the first. Only there if the store may be written.
-    writing: Option<Arc<Mutex<Option<Connection>>>>,
+    writing: Option<Arc<Mutex<Option<import::Importer>>>>,
     /// Held as long as the store may be written: nobody begins to serve it meanwhile.
     _lock: Option<Lock>,
 }
@@ -83,18 +80,18 @@ impl SqliteArchive {
     /// Runs `write` on a thread that may block.
     async fn write<T: Send + 'static>(
         &self,
-        write: impl FnOnce(&mut Connection) -> Result<T, ImportError> + Send + 'static,
+        write: impl FnOnce(&mut import::Importer) -> Result<T, ImportError> + Send + 'static,
     ) -> Result<T, ImportError> {
         let writing =
             self.writing.clone().ok_or_else(|| StoreError::unavailable("it was opened to be read"))?;
         let path = self.path.clone();
         let task = tokio::task::spawn_blocking(move || {
-            let mut connection = writing.lock().unwrap_or_else(PoisonError::into_inner);
-            let connection = match &mut *connection {
-                Some(connection) => connection,
-                none => none.insert(connect(&path).map_err(failure)?),
+            let mut importer = writing.lock().unwrap_or_else(PoisonError::into_inner);
+            let importer = match &mut *importer {
+                Some(importer) => importer,
+                none => none.insert(import::Importer::open(&path).map_err(failure)?),
             };
-            write(connection)
+            write(importer)
         });
         task.await.map_err(StoreError::unavailable)?
     }
@@ -119,21 +116,6 @@ fn open(path: &Path) -> Result<Lock, OpenError> {
     Ok(lock)
 }
 
-/// How often, and after how long, it is tried to write beside who serves the store.
-const ATTEMPTS: i32 = 60_000;
-const ATTEMPT_WAIT: Duration = Duration::from_millis(1);
-
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let mut connection = Connection::open_with_flags_and_vfs(path, OpenFlags::SQLITE_OPEN_READ_WRITE, VFS)?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    // SQLite's own way to wait sleeps longer and longer, and beside a busy server would never find it pausing.
-    connection.busy_handler(Some(|attempt| {
-        thread::sleep(ATTEMPT_WAIT);
-        attempt < ATTEMPTS
-    }))?;
-    Ok(connection)
-}
-
 #[async_trait]
 impl Archive for SqliteArchive {
     fn records(&self) -> Records {
@@ -142,7 +124,7 @@ impl Archive for SqliteArchive {
 
     async fn import(&self, import: &Import, before: u64, records: Vec<Record>) -> Result<(), ImportError> {
         let import = import.clone();
-        self.write(move |connection| import::batch(connection, &import, before, records)).await
+        self.write(move |importer| importer.batch(&import, before, records)).await
     }
 
     async fn imported(&self, source: &str) -> Result<u64, StoreError> {
@@ -152,8 +134,7 @@ impl Archive for SqliteArchive {
 
     async fn finish_import(&self, source: &str) -> Result<(), StoreError> {
         let source = source.to_owned();
-        let finished =
-            self.write(move |connection| Ok(import::finish(connection, &source).map_err(failure)?));
+        let finished = self.write(move |importer| Ok(importer.finish(&source).map_err(failure)?));
         finished.await.map_err(|error| match error {
             ImportError::Store(error) => error,
             other => StoreError::unavailable(other),
@@ -231,6 +212,10 @@ fn check(connection: &Connection) -> rusqlite::Result<Vec<String>> {
         problems.truncate(PROBLEMS_MAX);
         return Ok(problems);
     }
+    let mut statement = connection.prepare("SELECT source, records FROM import")?;
+    let unfinished =
+        statement.query_map([], |row| Ok(archive::unfinished(row.get_ref(0)?.as_str()?, row.get(1)?)))?;
+    problems.extend(unfinished.collect::<rusqlite::Result<Vec<_>>>()?);
     for (rule, statement) in archive::RULES.iter().chain(&RULES) {
         let mut statement = connection.prepare(&format!("{statement} LIMIT {PROBLEMS_MAX}"))?;
         let mut rows = statement.query([])?;

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     StoreError,
-    archive::{Archive, Batch, Import, ImportError, LargeValue, Record, Records, Stats},
+    archive::{self, Archive, Batch, Import, ImportError, LargeValue, Record, Records, Stats},
 };
 
 impl MemoryStore {
@@ -74,8 +74,9 @@ impl Archive for MemoryStore {
                     organizations.insert(id, std::sync::Arc::new(std::sync::Mutex::new(owner)));
                 }
                 Record::Entry { organization, entry } => {
-                    if let Some(owner) = organizations.get(&organization) {
-                        lock(owner).entries.insert(entry.key.clone(), entry);
+                    let owner = organizations.get(&organization).map(|owner| lock(owner));
+                    if let Some(mut owner) = owner.filter(|owner| !owner.is_removed()) {
+                        owner.entries.insert(entry.key.clone(), entry);
                     }
                 }
             }
@@ -116,8 +117,9 @@ impl Archive for MemoryStore {
         Ok(stats)
     }
 
-    /// Nothing can be wrong that the types allow.
+    /// Nothing else can be wrong that the types allow.
     async fn check(&self) -> Result<Vec<String>, StoreError> {
-        Ok(Vec::new())
+        let imports = self.imports.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(imports.iter().map(|(source, records)| archive::unfinished(source, *records)).collect())
     }
 }

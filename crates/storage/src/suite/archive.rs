@@ -69,6 +69,7 @@ async fn all(archive: &dyn Archive) -> Vec<Record> {
 /// What was imported is there as it was, for who serves and for who exports.
 pub async fn what_was_imported_is_served_and_exported(store: &dyn Store, archive: &dyn Archive) {
     archive.import(&import("s"), 0, sample()).await.unwrap();
+    archive.finish_import("s").await.unwrap();
     assert_eq!(all(archive).await, sample());
     for record in sample() {
         match record {
@@ -89,6 +90,7 @@ pub async fn what_was_imported_is_served_and_exported(store: &dyn Store, archive
 /// Writes go on where an imported organization was.
 pub async fn writes_go_on_behind_an_import(store: &dyn Store, archive: &dyn Archive) {
     archive.import(&import("s"), 0, sample()).await.unwrap();
+    archive.finish_import("s").await.unwrap();
     let set = Change::Set { key: key("K"), value: Bytes::from_static(b"new") };
     assert_eq!(store.apply(&id("a"), vec![set.clone()]).await.unwrap().sequence, 1_000_000_008);
     assert_eq!(
@@ -153,6 +155,7 @@ pub async fn an_import_replaces_what_it_is_told_to(store: &dyn Store, archive: &
     let other = store.list(&id("other"), Query::default()).await.unwrap();
     let replacing = Import { replace: true, ..import("s") };
     archive.import(&replacing, 0, sample()).await.unwrap();
+    archive.finish_import("s").await.unwrap();
     let mut records = all(archive).await;
     records.retain(|record| match record {
         Record::Organization { organization, .. } => organization.id != id("other"),
@@ -160,6 +163,40 @@ pub async fn an_import_replaces_what_it_is_told_to(store: &dyn Store, archive: &
     });
     assert_eq!(records, sample());
     assert_eq!(store.list(&id("other"), Query::default()).await.unwrap(), other);
+    assert_eq!(archive.check().await.unwrap(), Vec::<String>::new());
+}
+
+/// What clients do between two batches is overtaken where the import has more to say, and kept where it has not; nothing
+/// comes back to an organization that was removed.
+pub async fn an_import_lives_with_what_is_written_meanwhile(store: &dyn Store, archive: &dyn Archive) {
+    let mut records = sample();
+    let rest = records.split_off(2);
+    let (done, more) = (records.len() as u64, rest.len() as u64);
+    archive.import(&import("s"), 0, records).await.unwrap();
+    let set = |name: &str| Change::Set { key: key(name), value: Bytes::from(vec![1; 10_000]) };
+    store.apply(&id("a"), vec![set("K"), set("other")]).await.unwrap();
+    archive.import(&import("s"), done, rest).await.unwrap();
+    assert_eq!(archive.imported("s").await.unwrap(), done + more);
+    let Record::Entry { entry: imported, .. } = &sample()[2] else { panic!("not an entry") };
+    assert_eq!(store.get(&id("a"), &key("K")).await.unwrap().as_ref(), Some(imported));
+    assert_eq!(store.list(&id("a"), Query::default()).await.unwrap().total, 5);
+
+    store.set_organization_state(&id("a"), OrganizationState::Removed).await.unwrap();
+    archive.import(&import("s"), done + more, vec![entry("a", "late", "v", 7)]).await.unwrap();
+    assert_eq!(archive.imported("s").await.unwrap(), done + more + 1);
+    archive.finish_import("s").await.unwrap();
+    assert_eq!(archive.stats(0).await.unwrap().entries, 1);
+    assert_eq!(archive.check().await.unwrap(), Vec::<String>::new());
+}
+
+/// A check tells of an import that was begun and not finished.
+pub async fn a_check_tells_of_half_an_import(_: &dyn Store, archive: &dyn Archive) {
+    archive.import(&import("s"), 0, sample()).await.unwrap();
+    assert_eq!(
+        archive.check().await.unwrap(),
+        ["import \"s\": 8 records are there, and it was not finished"]
+    );
+    archive.finish_import("s").await.unwrap();
     assert_eq!(archive.check().await.unwrap(), Vec::<String>::new());
 }
 

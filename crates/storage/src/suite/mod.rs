@@ -115,6 +115,8 @@ macro_rules! archive_rules {
             a_batch_is_imported_whole_or_not_at_all
             an_import_replaces_what_it_is_told_to
             an_import_goes_on_where_it_was
+            an_import_lives_with_what_is_written_meanwhile
+            a_check_tells_of_half_an_import
             records_are_of_one_moment
             records_may_be_left
             stats_count_what_there_is
