@@ -22,7 +22,7 @@ const SEQUENCE: u64 = ENTRIES + 10;
 /// The most that it gives at once, whatever is asked for.
 const PAGE: usize = 60;
 
-/// A sequence with which the last organization loses an entry while it is read.
+/// A sequence with which the last organization gets an entry while it is read.
 const CHANGES: u64 = SEQUENCE + 1;
 
 fn event(sequence: u64) -> Value {
@@ -75,10 +75,11 @@ async fn mine(State(sequence): State<u64>, headers: HeaderMap) -> Answer {
 
 async fn metadata(State(sequence): State<u64>, headers: HeaderMap, Json(asked): Json<Value>) -> Answer {
     let number = admit(&headers)?;
-    let mut entries = if number == 999 + ORGANIZATIONS { ENTRIES } else { number % 2 };
-    if sequence == CHANGES && asked["query"]["offset"] != "0" {
-        // The first of the list, so that all others move up.
-        entries = entries.saturating_sub(1);
+    let is_last = number == 999 + ORGANIZATIONS;
+    let mut entries = if is_last { ENTRIES } else { number % 2 };
+    if is_last && sequence == CHANGES && asked["query"]["offset"] != "0" {
+        // The first of the list, so that all others move down.
+        entries += 1;
     }
     let entry = |n: u64| json!({"details": event(n + 5), "key": format!("key/{n:03}"), "value": "aGVsbG8="});
     // In no order.

@@ -86,7 +86,7 @@ impl SqliteArchive {
         if !(1..=schema::VERSION).contains(&found) {
             return Err(OpenError::OtherSchema { path: backup.to_owned(), found, known: schema::VERSION });
         }
-        let problems = super::check(&from).map_err(of_backup)?;
+        let problems = super::damage(&from).map_err(of_backup)?;
         if let Some(reason) = problems.into_iter().next() {
             return Err(OpenError::Damaged { path: backup.to_owned(), reason });
         }

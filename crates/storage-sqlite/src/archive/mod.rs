@@ -146,7 +146,16 @@ impl Archive for SqliteArchive {
     }
 
     async fn check(&self) -> Result<Vec<String>, StoreError> {
-        self.read(check).await
+        self.read(|connection| {
+            let mut problems = damage(connection)?;
+            let mut statement = connection.prepare("SELECT source, records FROM import")?;
+            let unfinished = statement
+                .query_map([], |row| Ok(archive::unfinished(row.get_ref(0)?.as_str()?, row.get(1)?)))?;
+            problems.extend(unfinished.collect::<rusqlite::Result<Vec<_>>>()?);
+            problems.truncate(PROBLEMS_MAX);
+            Ok(problems)
+        })
+        .await
     }
 }
 
@@ -188,7 +197,7 @@ const RULES: [(&str, &str); 2] = [
 ];
 
 /// SQLite reads every page, and so compares every checksum; then come the rules.
-fn check(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+fn damage(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut problems = Vec::new();
     let mut statement = connection.prepare(&format!("PRAGMA integrity_check({PROBLEMS_MAX})"))?;
     let mut rows = statement.query([])?;
@@ -212,10 +221,6 @@ fn check(connection: &Connection) -> rusqlite::Result<Vec<String>> {
         problems.truncate(PROBLEMS_MAX);
         return Ok(problems);
     }
-    let mut statement = connection.prepare("SELECT source, records FROM import")?;
-    let unfinished =
-        statement.query_map([], |row| Ok(archive::unfinished(row.get_ref(0)?.as_str()?, row.get(1)?)))?;
-    problems.extend(unfinished.collect::<rusqlite::Result<Vec<_>>>()?);
     for (rule, statement) in archive::RULES.iter().chain(&RULES) {
         let mut statement = connection.prepare(&format!("{statement} LIMIT {PROBLEMS_MAX}"))?;
         let mut rows = statement.query([])?;
