@@ -4,10 +4,7 @@ use std::{fs, path::Path, sync::Arc, time::Instant};
 
 use storage_sqlite::SqliteArchive;
 
-use crate::{
-    Error, Extent, binaries::Binaries, call::Calls, figures::Spread, filled, load::Connections,
-    process::Server,
-};
+use crate::{Error, Extent, binaries::Binaries, call::Calls, figures::Spread, filled, start::first_answer};
 
 const VALUE_BYTES: usize = 100;
 
@@ -47,11 +44,8 @@ pub async fn run(binaries: &Binaries, folder: &Path, extent: &Extent) -> Result<
     let (mut first_answers, mut resident, mut peaks) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..extent.pairs {
         let command = binaries.metagate(folder, &storage)?;
-        let start = Instant::now();
-        let server = Server::start(command)?;
-        let mut connection = Connections::open(server.address, calls.protocol, 1).await?;
-        connection.run(&calls, 1).await?;
-        first_answers.push(start.elapsed().as_secs_f64() * 1e3);
+        let (server, mut connection, took) = first_answer(command, &calls).await?;
+        first_answers.push(took);
         resident.push(server.resident_bytes()? as f64 / 1e6);
         server.reset_peak()?;
         connection.run(&calls, CALLS).await?;

@@ -1,6 +1,6 @@
 //! From the start of a server to its first answer, and what it needs when it has nothing to do.
 
-use std::{path::Path, sync::Arc, time::Instant};
+use std::{path::Path, process::Command, sync::Arc, time::Instant};
 
 use crate::{
     Error, Extent,
@@ -33,12 +33,8 @@ pub async fn run(binaries: &Binaries, folder: &Path, extent: &Extent) -> Result<
     eprintln!("{} starts", extent.starts);
     let (mut first_answers, mut resident) = (Vec::new(), Vec::new());
     for _ in 0..extent.starts {
-        let command = binaries.metagate(folder, &storage)?;
-        let start = Instant::now();
-        let server = Server::start(command)?;
-        let mut connection = Connections::open(server.address, calls.protocol, 1).await?;
-        connection.run(&calls, 1).await?;
-        first_answers.push(start.elapsed().as_secs_f64() * 1e3);
+        let (server, _, took) = first_answer(binaries.metagate(folder, &storage)?, &calls).await?;
+        first_answers.push(took);
         resident.push(server.resident_bytes()? as f64 / 1e6);
         server.stop()?;
     }
@@ -47,4 +43,14 @@ pub async fn run(binaries: &Binaries, folder: &Path, extent: &Extent) -> Result<
         first_answer: Spread::of(first_answers),
         resident: Spread::of(resident),
     })
+}
+
+/// Starts a server and has it answer the first of `calls`. Returns the server, the connection, and how long that took from
+/// before the process was made, in milliseconds.
+pub async fn first_answer(command: Command, calls: &Arc<Calls>) -> Result<(Server, Connections, f64), Error> {
+    let start = Instant::now();
+    let server = Server::start(command)?;
+    let mut connection = Connections::open(server.address, calls.protocol, 1).await?;
+    connection.run(calls, 1).await?;
+    Ok((server, connection, start.elapsed().as_secs_f64() * 1e3))
 }

@@ -36,8 +36,7 @@ pub(super) async fn to_stdout(archive: &dyn Archive) -> Result<Moved, CommandErr
 
 async fn write<W: Write>(archive: &dyn Archive, to: W, path: &Path) -> Result<(W, Moved), CommandError> {
     let failed = |error| CommandError::File { path: path.to_owned(), error };
-    let stats = archive.stats(0).await?;
-    let bar = Bar::of_records("exporting", Some(stats.records()));
+    let bar = Bar::of_records("exporting", Bar::total(archive).await?);
     let mut writer = Writer::new(to, super::import::new_source()?).map_err(failed)?;
     let mut batches = archive.records();
     while let Some(records) = batches.try_next().await? {

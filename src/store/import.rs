@@ -9,7 +9,7 @@ use std::{
 use futures_util::TryStreamExt;
 use storage::{
     Archive,
-    archive::{Import, Record, Records, Stats},
+    archive::{Import, Record, Records},
 };
 
 use super::{
@@ -130,11 +130,11 @@ pub(super) async fn from_records(
     archive: &dyn Archive,
     source: &str,
     mut batches: Records,
-    all: Option<&Stats>,
+    all: Option<u64>,
     replace: bool,
 ) -> Result<Moved, CommandError> {
     let import = Import { source: source.to_owned(), replace };
-    let bar = Bar::of_records("copying", all.map(Stats::records));
+    let bar = Bar::of_records("copying", all);
     let (mut moved, mut done) = (Moved::default(), 0);
     archive.finish_import(source).await?;
     let outcome = async {

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 pub use error::CommandError;
 use import::Verified;
+use progress::Bar;
 use report::{Checked, Counted, Failed, Moved, Report};
 use storage::{Archive, archive::Records};
 
@@ -146,9 +147,9 @@ impl Arguments {
             }
             Command::Copy { from, to, replace } => {
                 let from = archive::for_reading(&from, &config).await?;
-                let total = from.stats(0).await?;
+                let total = Bar::total(&*from).await?;
                 let to = archive::for_writing(&to, &config).await?;
-                import::from_records(&*to, "copy", from.records(), Some(&total), replace).await?.print(json)
+                import::from_records(&*to, "copy", from.records(), total, replace).await?.print(json)
             }
             Command::Stats { largest } => {
                 let stats = archive::for_reading(storage, &config).await?.stats(largest).await?;

@@ -1,13 +1,20 @@
 //! A bar on stderr, if that is a terminal.
 
-use std::io::Read;
+use std::io::{self, IsTerminal, Read};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use storage::{Archive, StoreError};
 
 /// How far a command has come. Gone when it is dropped.
 pub(super) struct Bar(ProgressBar);
 
 impl Bar {
+    /// How many records there are, if somebody looks at the bar: to count them is to read them all.
+    pub(super) async fn total(archive: &dyn Archive) -> Result<Option<u64>, StoreError> {
+        let is_shown = io::stderr().is_terminal();
+        Ok(if is_shown { Some(archive.stats(0).await?.records()) } else { None })
+    }
+
     /// Counts records; of how many is known sometimes.
     pub(super) fn of_records(what: &'static str, all: Option<u64>) -> Self {
         Self::new(

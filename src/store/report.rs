@@ -22,7 +22,7 @@ pub(super) trait Report: Serialize + Display {
         self.write(json, &mut io::stderr().lock(), "stderr")
     }
 
-    #[doc(hidden)]
+    /// Says it somewhere.
     fn write(&self, json: bool, to: &mut dyn Write, name: &str) -> Result<(), CommandError> {
         let written = if json {
             serde_json::to_string(self).map_err(io::Error::from).and_then(|text| writeln!(to, "{text}"))

@@ -78,10 +78,10 @@ impl SqliteArchive {
     }
 
     /// Runs `write` on a thread that may block.
-    async fn write<T: Send + 'static>(
+    async fn write<E: From<StoreError> + Send + 'static>(
         &self,
-        write: impl FnOnce(&mut import::Importer) -> Result<T, ImportError> + Send + 'static,
-    ) -> Result<T, ImportError> {
+        write: impl FnOnce(&mut import::Importer) -> Result<(), E> + Send + 'static,
+    ) -> Result<(), E> {
         let writing =
             self.writing.clone().ok_or_else(|| StoreError::unavailable("it was opened to be read"))?;
         let path = self.path.clone();
@@ -134,11 +134,7 @@ impl Archive for SqliteArchive {
 
     async fn finish_import(&self, source: &str) -> Result<(), StoreError> {
         let source = source.to_owned();
-        let finished = self.write(move |importer| Ok(importer.finish(&source).map_err(failure)?));
-        finished.await.map_err(|error| match error {
-            ImportError::Store(error) => error,
-            other => StoreError::unavailable(other),
-        })
+        self.write(move |importer| importer.finish(&source).map_err(failure)).await
     }
 
     async fn stats(&self, largest: u32) -> Result<Stats, StoreError> {
