@@ -103,7 +103,7 @@ impl Metadata {
         self.store.apply(id, changes).await.map_err(|error| match error {
             StoreError::OrganizationNotFound => Refusal::OrganizationNotFound.into(),
             StoreError::KeyAbsent { .. } => absent.into(),
-            StoreError::Full(_) | StoreError::Damaged(_) | StoreError::Unavailable(_) => unavailable(error),
+            _ => unavailable(error),
         })
     }
 

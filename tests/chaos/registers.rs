@@ -13,7 +13,7 @@ use std::{
 use async_trait::async_trait;
 use domain::{Change, Details, Entry, Key, Organization, OrganizationId, OrganizationState, Page, Query};
 use private_postgres::PrivatePostgres;
-use storage::{MemoryStore, Store, StoreError};
+use storage::{MemoryStore, Standing, Store, StoreError};
 use tokio::task::JoinSet;
 
 use crate::{
@@ -289,8 +289,8 @@ impl Store for Stale {
         self.store.list(id, query).await
     }
 
-    async fn organization(&self, id: &OrganizationId) -> Result<Option<Organization>, StoreError> {
-        self.store.organization(id).await
+    async fn standing(&self, id: &OrganizationId) -> Result<Standing, StoreError> {
+        self.store.standing(id).await
     }
 
     async fn create_organization(&self, id: &OrganizationId, name: &str) -> Result<Organization, StoreError> {

@@ -21,7 +21,7 @@ use std::{
 
 use async_trait::async_trait;
 use domain::{Change, Details, Entry, Key, Organization, OrganizationId, OrganizationState, Page, Query};
-use storage::{Observer, Store, StoreError};
+use storage::{Observer, Standing, Store, StoreError};
 
 pub use address::{Address, without_password};
 use batch::{Batches, Write};
@@ -106,8 +106,8 @@ impl Store for PostgresStore {
         read::list(&self.database, organization, &query).await.map_err(error::Failure::into_error)
     }
 
-    async fn organization(&self, id: &OrganizationId) -> Result<Option<Organization>, StoreError> {
-        self.lookups.ask(id.clone()).await
+    async fn standing(&self, id: &OrganizationId) -> Result<Standing, StoreError> {
+        Ok(Standing { organization: self.lookups.ask(id.clone()).await?, revision: 0 })
     }
 
     async fn create_organization(&self, id: &OrganizationId, name: &str) -> Result<Organization, StoreError> {

@@ -20,7 +20,7 @@ use async_trait::async_trait;
 use domain::{
     Change, Details, Entry, Key, Organization, OrganizationId, OrganizationState, Page, Query, Timestamp,
 };
-use storage::{Observer, Store, StoreError};
+use storage::{Observer, Standing, Store, StoreError};
 
 pub use archive::{Progress, SqliteArchive};
 pub use checksum::VFS;
@@ -115,9 +115,9 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| page::list(connection, &organization, &query)).await
     }
 
-    async fn organization(&self, id: &OrganizationId) -> Result<Option<Organization>, StoreError> {
+    async fn standing(&self, id: &OrganizationId) -> Result<Standing, StoreError> {
         let row = self.readers.read_now(|connection| schema::organization(connection, id))?;
-        Ok(row.map(|row| row.organization))
+        Ok(Standing { organization: row.map(|row| row.organization), revision: 0 })
     }
 
     async fn create_organization(&self, id: &OrganizationId, name: &str) -> Result<Organization, StoreError> {

@@ -12,6 +12,12 @@ pub enum StoreError {
         /// The place of the change in the call's list, from 0.
         index: usize,
     },
+    /// Records are not as they were expected to be; nothing was changed.
+    #[error("somebody else has changed records meanwhile")]
+    Conflict,
+    /// A record's name or body is too long; nothing was changed.
+    #[error("a record is too large")]
+    TooLarge,
     /// There is no room for the write, and nobody sees anything of it. It may work once there is. Should the process die
     /// before, a restart may find the write after all, whole.
     #[error("store full: {0}")]
@@ -35,6 +41,8 @@ impl StoreError {
         match self {
             Self::OrganizationNotFound => Self::OrganizationNotFound,
             Self::KeyAbsent { index } => Self::KeyAbsent { index: *index },
+            Self::Conflict => Self::Conflict,
+            Self::TooLarge => Self::TooLarge,
             Self::Full(cause) => Self::Full(cause.to_string().into()),
             Self::Damaged(cause) => Self::Damaged(cause.to_string().into()),
             Self::Unavailable(cause) => Self::unavailable(cause.to_string()),

@@ -11,6 +11,7 @@ mod commit;
 mod error;
 mod judge;
 mod memory;
+pub mod registry;
 #[cfg(feature = "suite")]
 pub mod suite;
 
@@ -19,6 +20,16 @@ pub use commit::{Commit, Observer};
 pub use error::StoreError;
 pub use judge::{Effect, judge};
 pub use memory::MemoryStore;
+pub use registry::Registry;
+
+/// How things stand for a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// `None` if it never existed.
+    pub organization: Option<Organization>,
+    /// The number of the [`Registry`]'s last change, or of a later one.
+    pub revision: u64,
+}
 
 /// Where organizations and their metadata live.
 ///
@@ -61,8 +72,14 @@ pub trait Store: Send + Sync + 'static {
     /// - A filter takes its text literally; an empty text equals nothing and is in everything.
     async fn list(&self, organization: &OrganizationId, query: Query) -> Result<Page, StoreError>;
 
+    /// The organization, whatever its state, and the number of the registry's last change: what every call asks for, and so
+    /// one round trip.
+    async fn standing(&self, id: &OrganizationId) -> Result<Standing, StoreError>;
+
     /// The organization, whatever its state; `None` if it never existed.
-    async fn organization(&self, id: &OrganizationId) -> Result<Option<Organization>, StoreError>;
+    async fn organization(&self, id: &OrganizationId) -> Result<Option<Organization>, StoreError> {
+        Ok(self.standing(id).await?.organization)
+    }
 
     /// Creates an organization, active, with its creation as event 1; if it exists, in whatever state, leaves it as
     /// it is. Returns it as it then is.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use domain::{Change, Details, Entry, Key, Organization, OrganizationId, OrganizationState, Page, Query};
-use storage::{Store, StoreError};
+use storage::{Standing, Store, StoreError};
 use storage_postgres::PostgresStore;
 
 use crate::fixture;
@@ -45,8 +45,8 @@ impl Store for InTurn {
         self.next().list(organization, query).await
     }
 
-    async fn organization(&self, id: &OrganizationId) -> Result<Option<Organization>, StoreError> {
-        self.next().organization(id).await
+    async fn standing(&self, id: &OrganizationId) -> Result<Standing, StoreError> {
+        self.next().standing(id).await
     }
 
     async fn create_organization(&self, id: &OrganizationId, name: &str) -> Result<Organization, StoreError> {

@@ -1,6 +1,7 @@
 //! The store in memory.
 
 mod archive;
+mod registry;
 
 use std::{
     collections::{BTreeMap, HashMap, btree_map},
@@ -13,7 +14,8 @@ use domain::{
     Change, Details, Entry, Key, Organization, OrganizationId, OrganizationState, Page, Query, Timestamp,
 };
 
-use crate::{Store, StoreError, judge};
+use crate::{Standing, Store, StoreError, judge};
+use registry::Register;
 
 /// A store in memory: fast, and gone with the process.
 #[derive(Default)]
@@ -21,6 +23,7 @@ pub struct MemoryStore {
     organizations: RwLock<HashMap<OrganizationId, Arc<Mutex<Owner>>>>,
     /// Imports that were begun, with how many records are here.
     imports: Mutex<HashMap<String, u64>>,
+    register: Mutex<Register>,
 }
 
 /// An organization, with what it owns.
@@ -148,8 +151,11 @@ impl Store for MemoryStore {
         Ok(if owner.is_removed() { Page::default() } else { owner.list(&query) })
     }
 
-    async fn organization(&self, id: &OrganizationId) -> Result<Option<Organization>, StoreError> {
-        Ok(self.owner(id).map(|owner| lock(&owner).organization.clone()))
+    async fn standing(&self, id: &OrganizationId) -> Result<Standing, StoreError> {
+        // First the revision: what is told may be older than what is there, but never newer.
+        let revision = Register::revision(&self.register);
+        let organization = self.owner(id).map(|owner| lock(&owner).organization.clone());
+        Ok(Standing { organization, revision })
     }
 
     async fn create_organization(&self, id: &OrganizationId, name: &str) -> Result<Organization, StoreError> {

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use domain::{
     Change, Details, Entry, Key, Organization, OrganizationId, OrganizationState, Page, Query, Timestamp,
 };
-use storage::{Store, StoreError};
+use storage::{Standing, Store, StoreError};
 use tokio::{sync, task::yield_now};
 
 use crate::{
@@ -207,11 +207,14 @@ impl Store for Naive {
         Ok(Page { entries, total })
     }
 
-    async fn organization(&self, id: &OrganizationId) -> Result<Option<Organization>, StoreError> {
+    async fn standing(&self, id: &OrganizationId) -> Result<Standing, StoreError> {
         let state = self.state();
         let owners = if self.is(OrganizationsAreStale) { &state.before } else { &state.owners };
         let found = owners.get(&self.id(id)).map(|owner| owner.organization.clone());
-        Ok(found.filter(|found| !(self.is(TheRemovedNeverWere) && found.state == OrganizationState::Removed)))
+        let is_seen = |found: &Organization| {
+            !(self.is(TheRemovedNeverWere) && found.state == OrganizationState::Removed)
+        };
+        Ok(Standing { organization: found.filter(is_seen), revision: 0 })
     }
 
     async fn create_organization(&self, id: &OrganizationId, name: &str) -> Result<Organization, StoreError> {

@@ -1,0 +1,63 @@
+//! The records that are shared, in memory.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+
+use super::MemoryStore;
+use crate::{
+    StoreError,
+    registry::{Changes, RecordChange, Registry, check},
+};
+
+#[derive(Default)]
+pub(super) struct Register {
+    revision: u64,
+    /// By kind and id: with which change it came, and what it says since; `None` since it was removed.
+    records: BTreeMap<(String, String), (u64, Option<Vec<u8>>)>,
+}
+
+impl Register {
+    pub(super) fn revision(register: &Mutex<Self>) -> u64 {
+        lock(register).revision
+    }
+}
+
+fn lock(register: &Mutex<Register>) -> MutexGuard<'_, Register> {
+    register.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[async_trait]
+impl Registry for MemoryStore {
+    async fn revision(&self) -> Result<u64, StoreError> {
+        Ok(Register::revision(&self.register))
+    }
+
+    async fn changes(&self, since: u64) -> Result<Changes, StoreError> {
+        let register = lock(&self.register);
+        let changed = register.records.iter().filter(|(_, (revision, _))| *revision > since);
+        let records = changed.map(|((kind, id), (_, body))| RecordChange {
+            kind: kind.clone(),
+            id: id.clone(),
+            body: body.clone(),
+        });
+        Ok(Changes { revision: register.revision, records: records.collect() })
+    }
+
+    async fn change(&self, expected: u64, changes: Vec<RecordChange>) -> Result<u64, StoreError> {
+        check(&changes)?;
+        let mut register = lock(&self.register);
+        if register.revision != expected {
+            return Err(StoreError::Conflict);
+        }
+        register.revision += 1;
+        let revision = register.revision;
+        for RecordChange { kind, id, body } in changes {
+            register.records.insert((kind, id), (revision, body));
+        }
+        Ok(revision)
+    }
+}
