@@ -1,15 +1,17 @@
 //! metagate: ZITADEL's organization-metadata API on one port, in every encoding its clients speak.
 //!
-//! [`front`] turns bytes into calls and answers into bytes, for any services; [`api`] is the services; [`serve`] puts
-//! them together with a store and a directory; [`store`] is for who looks after a store.
+//! [`front`] turns bytes into calls and answers into bytes, for any services; [`api`] is the services, [`oidc`] the
+//! logins; [`serve`] puts them together with a store and a directory; [`store`] is for who looks after a store.
 
 // Generated code names this crate by its name, wherever it is included.
 extern crate self as metagate;
 
 pub mod api;
+pub mod authority;
 pub mod config;
 pub mod front;
 pub mod logging;
 pub mod metrics;
+pub mod oidc;
 pub mod serve;
 pub mod store;

@@ -47,7 +47,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let names = rpcs.iter().map(|rpc| rpc.service.to_owned()).collect::<Vec<_>>();
     let health = Health::new(names, || true, phases.clone());
     let gate = Gate::new(Arc::new(service::Everybody));
-    let front = Arc::new(Front::new(rpcs, gate, DESCRIPTORS, OPENAPI, health, 0)?);
+    let front = Arc::new(Front::new(rpcs, Default::default(), gate, DESCRIPTORS, OPENAPI, health, 0)?);
 
     let credentials = wanted.server_creds.filter(|_| wanted.use_tls);
     let clients = Some(&*wanted.client_tls_cert).filter(|clients| !clients.is_empty());

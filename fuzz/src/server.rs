@@ -9,7 +9,9 @@ use http_body_util::{BodyExt, Full};
 use identity::Directory;
 use metagate::{
     api::{self, Gatekeeper, Realm},
+    authority::Authority,
     front::{Front, Gate, Health, Peer, Phase},
+    oidc,
 };
 use storage::{MemoryStore, Store};
 use tokio::{
@@ -41,14 +43,26 @@ thread_local! {
 impl Server {
     fn start() -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let shared = Arc::new(MemoryStore::new());
+        let store: Arc<dyn Store> = shared.clone();
         runtime.block_on(store.create_organization(&OrganizationId::new("o").unwrap(), "o")).unwrap();
         let directory = Arc::new(Directory::parse(DIRECTORY, "directory.toml").unwrap());
-        let realm = Realm { directory, trusted_proxies: Vec::new() };
-        let gate = Gate::new(Arc::new(Gatekeeper::new(realm, store.clone())));
+        let authority = runtime.block_on(Authority::open(shared.clone(), directory.clone())).unwrap();
+        let realm = Realm { directory, trusted_proxies: Vec::new(), external_url: None };
+        let gatekeeper = Arc::new(Gatekeeper::new(realm, shared, authority.into()));
+        let gate = Gate::new(gatekeeper.clone());
         let (_, phase) = watch::channel(Phase::Serving);
         let health = Health::new(Vec::new(), || true, phase);
-        let front = Front::new(api::rpcs(&store), gate, api::DESCRIPTORS, api::OPENAPI, health, 0).unwrap();
+        let front = Front::new(
+            api::rpcs(&store),
+            oidc::router(&gatekeeper),
+            gate,
+            api::DESCRIPTORS,
+            api::OPENAPI,
+            health,
+            0,
+        )
+        .unwrap();
         Self { runtime, front }
     }
 }

@@ -1,16 +1,19 @@
 //! Who may go on: instance, caller, organization, permission, in this order (contract 2.1).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use async_trait::async_trait;
-use domain::{Error, OrganizationId, OrganizationState, Refusal, Timestamp};
+use domain::{Error, Organization, OrganizationId, OrganizationState, Refusal, Timestamp};
 use identity::{Caller, Denied, Directory};
 use ipnet::IpNet;
-use storage::{Store, StoreError};
+use storage::StoreError;
 use tokio::sync::{RwLock, RwLockWriteGuard};
 
 use super::instance::Instance;
-use crate::front::{Access, Admission, Call, Head};
+use crate::{
+    authority::{Authority, SharedStore},
+    front::{Access, Admission, Call, Head},
+};
 
 /// Names the organization of a call.
 const X_ZITADEL_ORGID: &str = "x-zitadel-orgid";
@@ -22,19 +25,38 @@ pub struct Realm {
     pub directory: Arc<Directory>,
     /// Peers whose forwarding headers count.
     pub trusted_proxies: Vec<IpNet>,
+    /// What the server is known by, if it does not go by what requests say.
+    pub external_url: Option<String>,
+}
+
+impl Realm {
+    /// The hosts that are served.
+    pub fn instance(&self) -> Instance<'_> {
+        Instance {
+            domains: self.directory.domains(),
+            trusted_proxies: &self.trusted_proxies,
+            external_url: self.external_url.as_deref(),
+        }
+    }
 }
 
 /// Decides by the realm and the store, which change together or not at all in the eyes of a call: it holds the realm from
 /// its admission to its end, and who changes them waits until nobody does ([`Gatekeeper::pause`]).
 pub struct Gatekeeper {
     realm: Arc<RwLock<Realm>>,
-    store: Arc<dyn Store>,
+    store: Arc<dyn SharedStore>,
+    authority: Arc<Authority>,
 }
 
 impl Gatekeeper {
-    /// A gatekeeper for the users of `realm`.
-    pub fn new(realm: Realm, store: Arc<dyn Store>) -> Self {
-        Self { realm: Arc::new(RwLock::new(realm)), store }
+    /// A gatekeeper of `store`. The directory of `realm` is that of `authority`.
+    pub fn new(realm: Realm, store: Arc<dyn SharedStore>, authority: Arc<Authority>) -> Self {
+        Self { realm: Arc::new(RwLock::new(realm)), store, authority }
+    }
+
+    /// Who there is.
+    pub fn authority(&self) -> &Arc<Authority> {
+        &self.authority
     }
 
     /// Admits nobody from now on, and returns when the calls that were admitted have ended: they are short, since their
@@ -49,15 +71,35 @@ impl Gatekeeper {
         self.realm.read().await.clone()
     }
 
-    /// The caller, and the organization of the call.
-    async fn authenticate(
+    /// Who calls, and how the caller's home stands: both as of a moment after `asked`, when the call came.
+    async fn caller(
         &self,
-        directory: &Directory,
+        realm: &Realm,
         head: &Head,
-    ) -> Result<(Caller, OrganizationId), Error> {
+        asked: Instant,
+    ) -> Result<(Caller, Option<Organization>), Error> {
         let authorization = head.headers.get("authorization").map(|value| value.as_bytes());
-        let caller = directory.authenticate(authorization, Timestamp::now())?;
-        let home = self.store.organization(caller.organization()).await.map_err(unavailable)?;
+        let issuer = || realm.instance().issuer(head);
+        loop {
+            let state = self.authority.state();
+            let caller = match state.identity.authenticate(authorization, &issuer, Timestamp::now()) {
+                // It may be a new one.
+                Err(Refusal::TokenInvalid) if self.authority.look(asked).await.map_err(unavailable)? => {
+                    continue;
+                }
+                caller => caller?,
+            };
+            let home = self.store.standing(caller.organization()).await.map_err(unavailable)?;
+            if home.revision <= state.revision {
+                return Ok((caller, home.organization));
+            }
+            self.authority.catch_up(home.revision).await.map_err(unavailable)?;
+        }
+    }
+
+    /// The caller, and the organization of the call.
+    async fn authenticate(&self, realm: &Realm, head: &Head) -> Result<(Caller, OrganizationId), Error> {
+        let (caller, home) = self.caller(realm, head, Instant::now()).await?;
         if home.as_ref().is_some_and(|home| home.state == OrganizationState::Removed) {
             return Err(Refusal::TokenInvalid.into());
         }
@@ -90,14 +132,13 @@ impl Gatekeeper {
 impl Admission for Gatekeeper {
     async fn admit(&self, access: Access, head: &Arc<Head>) -> Result<Call, Error> {
         let realm = self.realm.clone().read_owned().await;
-        let Realm { directory, trusted_proxies } = &*realm;
-        Instance { domains: directory.domains(), trusted_proxies }.check(head)?;
+        realm.instance().check(head)?;
         let language = head.language();
         if access == Access::Anybody {
             let head = head.clone();
             return Ok(Call { caller: None, organization: None, language, head, hold: None });
         }
-        let (caller, organization) = self.authenticate(directory, head).await?;
+        let (caller, organization) = self.authenticate(&realm, head).await?;
         if let Access::Permission(permission) = access {
             caller.check(&organization, permission).map_err(|denied| match denied {
                 Denied::NoMembership => Refusal::MembershipNotFound,
@@ -111,7 +152,7 @@ impl Admission for Gatekeeper {
 }
 
 /// The error of a store that did not answer.
-pub(super) fn unavailable(error: StoreError) -> Error {
+pub fn unavailable(error: StoreError) -> Error {
     let cause = error.to_string();
     match error {
         StoreError::Full(_) => Error::StoreFull { cause },
@@ -126,7 +167,7 @@ mod tests {
 
     use futures_util::FutureExt;
     use http::Request;
-    use storage::MemoryStore;
+    use storage::{MemoryStore, Store};
 
     use super::*;
     use crate::front::Encoding;
@@ -139,7 +180,7 @@ mod tests {
              token = [{{ value = \"{token}\" }}]\n"
         );
         let directory = Directory::parse(&text, "directory.toml").unwrap();
-        Realm { directory: directory.into(), trusted_proxies: Vec::new() }
+        Realm { directory: directory.into(), trusted_proxies: Vec::new(), external_url: None }
     }
 
     async fn admit(gatekeeper: &Gatekeeper, token: &str) -> Result<Call, Error> {
@@ -152,7 +193,9 @@ mod tests {
     async fn a_pause_waits_for_the_calls_under_way_and_newcomers_wait_for_its_end() {
         let store = Arc::new(MemoryStore::new());
         store.create_organization(&OrganizationId::new("o").unwrap(), "o").await.unwrap();
-        let gatekeeper = Gatekeeper::new(realm("old"), store);
+        let old = realm("old");
+        let authority = Authority::open(store.clone(), old.directory.clone()).await.unwrap();
+        let gatekeeper = Gatekeeper::new(old, store, authority.into());
         let under_way = [admit(&gatekeeper, "old").await.unwrap(), admit(&gatekeeper, "old").await.unwrap()];
         admit(&gatekeeper, "unknown").await.unwrap_err();
 
@@ -167,6 +210,7 @@ mod tests {
         let mut current = pause.await;
         assert!(newcomers.iter_mut().all(|newcomer| newcomer.now_or_never().is_none()));
         *current = realm("new");
+        gatekeeper.authority().replace_directory(current.directory.clone()).await;
         drop(current);
         let [old, new] = newcomers;
         assert!(matches!(old.await, Err(Error::Refused(Refusal::TokenInvalid))));

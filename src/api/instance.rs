@@ -8,11 +8,13 @@ use crate::front::{Head, Peer};
 
 /// The hosts that are served, and who may say that a request was for another than it names.
 #[derive(Debug)]
-pub(super) struct Instance<'a> {
+pub struct Instance<'a> {
     /// Without ports; empty for any host.
     pub domains: &'a [String],
     /// Peers whose forwarding headers count.
     pub trusted_proxies: &'a [IpNet],
+    /// What the server is known by, if it does not go by what requests say.
+    pub external_url: Option<&'a str>,
 }
 
 impl Instance<'_> {
@@ -33,6 +35,33 @@ impl Instance<'_> {
         let Origin { instance_host, public_host, scheme } = origin;
         let origin = format!("&{{{instance_host} {public_host} {scheme}}}");
         Err(Error::InstanceNotFound { origin, external_domain: external_domain.clone() })
+    }
+
+    /// By whom tokens are issued, as far as this request can tell: scheme and host, and the port if the client sent one
+    /// (contract-identity 1.2).
+    pub fn issuer(&self, head: &Head) -> String {
+        if let Some(url) = self.external_url {
+            return url.to_owned();
+        }
+        let mut scheme = scheme(head.record.peer);
+        let mut host = head.host.as_str();
+        if self.trusts(head.record.peer) {
+            let text =
+                |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+            if let Some(forwarded) = text("x-forwarded-proto").filter(|word| ["http", "https"].contains(word))
+            {
+                scheme = forwarded;
+            }
+            let hosts = ["x-zitadel-public-host", "x-zitadel-instance-host", "x-forwarded-host"];
+            host = hosts.into_iter().filter_map(text).find(|host| is_host(host)).unwrap_or(host);
+        }
+        format!("{scheme}://{host}")
+    }
+
+    /// The domain that organizations' domains are below.
+    pub fn domain(&self, issuer: &str) -> String {
+        let host = issuer.split_once("://").map_or(issuer, |(_, host)| host);
+        self.domains.first().map_or(without_port(host), String::as_str).to_owned()
     }
 
     fn trusts(&self, peer: Peer) -> bool {

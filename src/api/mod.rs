@@ -18,7 +18,8 @@ pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descrip
 /// The REST bindings as an OpenAPI document, in JSON.
 pub const OPENAPI: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/openapi.json"));
 
-pub use admission::{Gatekeeper, Realm};
+pub use admission::{Gatekeeper, Realm, unavailable};
+pub use instance::Instance;
 
 use std::sync::Arc;
 

@@ -31,6 +31,10 @@ pub struct Flags {
     /// the store [env: METAGATE_DIRECTORY]
     #[arg(long, value_name = "FILE")]
     pub directory: Option<String>,
+    /// What clients know the server by, `https://HOST[:PORT]`: who issues its tokens. Without it, whatever each request
+    /// says [env: METAGATE_EXTERNAL_URL]
+    #[arg(long, value_name = "URL")]
+    pub external_url: Option<String>,
     /// PEM file of the server's certificate and those that lead to its root; with it and the key, TLS only
     /// [env: METAGATE_TLS_CERTIFICATE]
     #[arg(long, value_name = "FILE")]

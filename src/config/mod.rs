@@ -41,6 +41,8 @@ pub struct Config {
     pub drain: Duration,
     /// Peers whose forwarding headers count.
     pub trusted_proxies: Vec<IpNet>,
+    /// What the server is known by, `scheme://host[:port]`; `None`: what each request says.
+    pub external_url: Option<String>,
     /// By full name of a service: its largest request message, in bytes.
     pub message_bytes_max: BTreeMap<String, usize>,
     /// Whether JSON is refused that says what its message does not know.
@@ -172,6 +174,7 @@ impl Config {
                 "127.0.0.0/8,::1/128",
                 values::networks,
             )?,
+            external_url: sources.setting("external-url", flags.external_url, "", values::origin)?,
             message_bytes_max: sources.setting(
                 Limits::MESSAGE_BYTES,
                 flags.message_bytes_max,
@@ -291,6 +294,8 @@ mod tests {
             ("METAGATE_LOG_LEVEL", "loud"),
             ("METAGATE_DRAIN_SECONDS", "-1"),
             ("METAGATE_TRUSTED_PROXIES", "10.0.0.0/33"),
+            ("METAGATE_EXTERNAL_URL", "localhost:8080"),
+            ("METAGATE_EXTERNAL_URL", "https://a.example/"),
             ("METAGATE_MESSAGE_BYTES_MAX", "x"),
             ("METAGATE_REPLY_BYTES_MAX", "0"),
             ("METAGATE_LISTEN", ""),

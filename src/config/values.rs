@@ -25,6 +25,25 @@ pub(super) fn listen(text: &str) -> Result<Vec<Listen>, String> {
     })
 }
 
+/// Scheme and host of a URL, and a port if there is one.
+pub(super) fn origin(text: &str) -> Result<Option<String>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let is_origin = text.parse::<http::Uri>().is_ok_and(|uri| {
+        let scheme = uri.scheme_str().unwrap_or_default();
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        ["http", "https"].contains(&scheme)
+            && !authority.contains('@')
+            && text == format!("{scheme}://{authority}")
+    });
+    if is_origin {
+        Ok(Some(text.to_owned()))
+    } else {
+        Err("`https://HOST` or `https://HOST:PORT`, or http".to_owned())
+    }
+}
+
 /// A whole number of seconds.
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse::<u32>().map_err(|_| "a whole number of seconds".to_owned())?;

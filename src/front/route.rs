@@ -53,13 +53,14 @@ pub struct Front {
 }
 
 impl Front {
-    /// A front door for `rpcs`. `descriptors` is the encoded `FileDescriptorSet` of their protos, `openapi` an OpenAPI
+    /// A front door for `rpcs`, and for `pages`, which are plain HTTP. `descriptors` is the encoded `FileDescriptorSet` of their protos, `openapi` an OpenAPI
     /// document in JSON; `process` is random, and makes request ids unique among all fronts of all processes.
     ///
     /// # Errors
     /// If `descriptors` does not decode.
     pub fn new(
         rpcs: Vec<Rpc>,
+        pages: Router,
         gate: Gate,
         descriptors: &'static [u8],
         openapi: &'static [u8],
@@ -77,6 +78,7 @@ impl Front {
             standard,
             http: rest::router(&rpcs, &gate)
                 .merge(operations::router(&health, &gate.metrics, openapi))
+                .merge(pages)
                 .fallback(fallback),
             gate,
             rest_prefixes: rpcs
@@ -130,7 +132,7 @@ impl Front {
         }
         open.answered(response.status());
         let headers = response.headers_mut();
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
         headers.insert(X_REQUEST_ID, request_id);
         response
     }

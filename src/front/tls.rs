@@ -7,7 +7,7 @@ use tokio_rustls::{
     TlsAcceptor,
     rustls::{
         RootCertStore, ServerConfig,
-        crypto::{CryptoProvider, ring},
+        crypto::{CryptoProvider, aws_lc_rs},
         pki_types::{
             CertificateDer, PrivateKeyDer,
             pem::{self, PemObject},
@@ -51,7 +51,7 @@ impl Tls {
     /// # Errors
     /// The first of the three that cannot be used.
     pub fn new(certificate: &[u8], key: &[u8], clients: Option<&[u8]>) -> Result<Self, TlsError> {
-        let provider = Arc::new(ring::default_provider());
+        let provider = Arc::new(aws_lc_rs::default_provider());
         let config =
             ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
         let config = match clients {
@@ -119,7 +119,7 @@ mod tests {
     fn client(version: &'static SupportedProtocolVersion, known: bool) -> TlsConnector {
         let mut roots = RootCertStore::empty();
         roots.add(certificates(CERTIFICATE).unwrap().remove(0)).unwrap();
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_protocol_versions(&[version])
             .unwrap()
             .with_root_certificates(roots);

@@ -4,6 +4,7 @@ mod certificates;
 mod directory;
 mod error;
 mod greeting;
+mod joined;
 mod listen;
 mod organizations;
 mod server;

@@ -6,7 +6,10 @@ use identity::Directory;
 use storage::{MemoryStore, Store};
 use storage_postgres::PostgresStore;
 use storage_sqlite::SqliteStore;
-use tokio::sync::{Mutex, watch};
+use tokio::{
+    sync::{Mutex, watch},
+    task::AbortHandle,
+};
 
 use super::{
     ServeError,
@@ -18,9 +21,11 @@ use super::{
 };
 use crate::{
     api::{self, Gatekeeper, Realm},
+    authority::{Authority, SharedStore},
     config::{Config, Storage},
     front::{self, Deadline, Door, Front, Gate, Health, Listener, Phase, Place, Tls},
     metrics::Metrics,
+    oidc,
 };
 
 /// How long a reload waits for the calls under way, with all others behind it. They take milliseconds, unless the disk
@@ -30,7 +35,7 @@ const CALLS_WAIT_MAX: Duration = Duration::from_secs(5);
 /// A running server. Dropped, it takes no more connections, and those that there are end when they are done.
 pub struct Server {
     places: Vec<Place>,
-    store: Arc<dyn Store>,
+    store: Arc<dyn SharedStore>,
     gatekeeper: Arc<Gatekeeper>,
     metrics: Arc<Metrics>,
     /// As they are in force.
@@ -42,7 +47,17 @@ pub struct Server {
     finished: watch::Receiver<bool>,
     /// Reloads come one after the other. What the files of TLS were last seen to hold, or why they could not be read.
     reloading: Mutex<Result<Option<Files>, String>>,
+    _following: Following,
     development: Option<DevelopmentAccess>,
+}
+
+/// The work of keeping users up to date. Ends when it is dropped.
+struct Following(AbortHandle);
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Server {
@@ -56,20 +71,23 @@ impl Server {
             let metrics = metrics.clone();
             Arc::new(move |commit| metrics.committed(commit))
         };
-        let store: Arc<dyn Store> = match &config.storage {
+        let store: Arc<dyn SharedStore> = match &config.storage {
             Storage::Memory => Arc::new(MemoryStore::new()),
-            Storage::Sqlite(path) => Arc::new(SqliteStore::open_observed(path, observer)?),
-            Storage::Postgres(address) => Arc::new(
+            Storage::Sqlite(path) => {
+                Arc::new(super::joined::Joined::new(SqliteStore::open_observed(path, observer)?))
+            }
+            Storage::Postgres(address) => Arc::new(super::joined::Joined::new(
                 PostgresStore::open(address, &config.postgres, Deadline::of_this_call, observer).await?,
-            ),
+            )),
         };
         let files = Files::read(&config)?;
         let tls = watch::Sender::new(files.as_ref().map(Files::tls).transpose()?);
         let (directory, development) = directory::open(&config)?;
         organizations::apply(organizations::changes(&directory, &*store).await?, &*store).await?;
         warn_of(&directory);
-        let realm = Realm { directory: directory.into(), trusted_proxies: config.trusted_proxies.clone() };
-        let gatekeeper = Arc::new(Gatekeeper::new(realm, store.clone()));
+        let realm = realm(&config, directory.into());
+        let authority = Arc::new(Authority::open(store.clone(), realm.directory.clone()).await?);
+        let gatekeeper = Arc::new(Gatekeeper::new(realm, store.clone(), authority.clone()));
         let phase = watch::Sender::new(Phase::Serving);
         let fronts = watch::Sender::new(front(&config, &store, &gatekeeper, &metrics, phase.subscribe())?);
 
@@ -83,6 +101,7 @@ impl Server {
             serving.await;
             finish.send_replace(true);
         });
+        let following = tokio::spawn(async move { authority.follow().await }).abort_handle();
         let (config, reloading) = (watch::Sender::new(config), Mutex::new(Ok(files)));
         Ok(Self {
             places,
@@ -95,6 +114,7 @@ impl Server {
             phase,
             finished,
             reloading,
+            _following: Following(following),
             development,
         })
     }
@@ -139,7 +159,8 @@ impl Server {
             let applied =
                 tokio::time::timeout(CALLS_WAIT_MAX, organizations::apply(changes, &*self.store)).await;
             applied.map_err(|_| ServeError::Slow(CALLS_WAIT_MAX))??;
-            *realm = Realm { directory: directory.clone(), trusted_proxies: config.trusted_proxies.clone() };
+            *realm = self::realm(&config, directory.clone());
+            self.gatekeeper.authority().replace_directory(directory.clone()).await;
         }
         warn_of(&directory);
         self.fronts.send_replace(front);
@@ -202,15 +223,21 @@ fn warn_of(directory: &Directory) {
     }
 }
 
+fn realm(config: &Config, directory: Arc<Directory>) -> Realm {
+    let external_url = config.external_url.clone();
+    Realm { directory, trusted_proxies: config.trusted_proxies.clone(), external_url }
+}
+
 /// A front door with the limits of `config`.
 fn front(
     config: &Config,
-    store: &Arc<dyn Store>,
+    store: &Arc<dyn SharedStore>,
     gatekeeper: &Arc<Gatekeeper>,
     metrics: &Arc<Metrics>,
     phase: watch::Receiver<Phase>,
 ) -> Result<Arc<Front>, ServeError> {
-    let mut rpcs = api::rpcs(store);
+    let for_calls: Arc<dyn Store> = store.clone();
+    let mut rpcs = api::rpcs(&for_calls);
     let services: BTreeSet<&str> = rpcs.iter().map(|rpc| rpc.service).collect();
     if let Some(unknown) =
         config.message_bytes_max.keys().find(|service| !services.contains(service.as_str()))
@@ -235,7 +262,8 @@ fn front(
     };
     let process = getrandom::u64().map_err(|error| ServeError::Other(error.to_string().into()))?;
     Ok(Arc::new(
-        Front::new(rpcs, gate, api::DESCRIPTORS, api::OPENAPI, health, process).map_err(ServeError::Other)?,
+        Front::new(rpcs, oidc::router(gatekeeper), gate, api::DESCRIPTORS, api::OPENAPI, health, process)
+            .map_err(ServeError::Other)?,
     ))
 }
 

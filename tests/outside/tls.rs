@@ -10,7 +10,7 @@ use tokio_rustls::{
     client::TlsStream,
     rustls::{
         ClientConfig, RootCertStore,
-        crypto::ring,
+        crypto::aws_lc_rs,
         pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
         version::{TLS12, TLS13},
     },
@@ -95,7 +95,7 @@ pub async fn connect(
     for root in [certificates("certificate.pem"), certificates("ca.pem")].concat() {
         roots.add(root).unwrap();
     }
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(&[if is_old { &TLS12 } else { &TLS13 }])
         .unwrap()
         .with_root_certificates(roots);

@@ -28,10 +28,27 @@ impl TokenHash {
         Some(Self(hash))
     }
 
+    /// As 64 hexadecimal digits.
+    pub(crate) fn to_hex(self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// As the id of 18 digits of a token that has no other: it tells nothing of the token.
+    pub(crate) fn to_id(self) -> String {
+        const SMALLEST: u64 = 100_000_000_000_000_000;
+        let [.., a, b, c, d, e, f, g, h] = self.0;
+        (SMALLEST + u64::from_be_bytes([a, b, c, d, e, f, g, h]) % (9 * SMALLEST)).to_string()
+    }
+
     /// Eight bytes to find it by; not enough to learn from how long that takes.
     pub(crate) fn prefix(&self) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
         u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+
+    /// Whether it is one of `others`; each is looked at.
+    pub(crate) fn is_any_of(&self, others: &[Self]) -> bool {
+        others.iter().fold(false, |found, other| self.is(other) | found)
     }
 
     /// Compares in constant time.

@@ -2,7 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
-use domain::{Language, OrganizationId, Permission, Role};
+use domain::{Language, OrganizationId, Permission, Role, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::bearer::TokenHash;
 
 /// A user's id: any non-empty text, compared byte for byte.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,15 +37,33 @@ pub enum Denied {
     NoPermission,
 }
 
-/// What the directory knows of a user; the same for all of its calls.
+/// What is known of a user; the same for all of its calls.
 #[derive(Debug)]
 pub(crate) struct User {
     pub(crate) id: UserId,
+    pub(crate) name: String,
     pub(crate) organization: OrganizationId,
     /// Neither inactive nor locked, nor of an organization that the file calls removed.
     pub(crate) is_active: bool,
     pub(crate) preferred_language: Option<Language>,
     pub(crate) memberships: Vec<Membership>,
+    pub(crate) access_tokens: AccessTokens,
+    /// Any of them is the user's secret.
+    pub(crate) secrets: Vec<TokenHash>,
+    pub(crate) changed: Timestamp,
+    /// What was issued before is refused: the user was not there yet, or has been deactivated since.
+    pub(crate) valid_from: Timestamp,
+}
+
+/// The form of the access tokens that a user gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccessTokens {
+    /// Encrypted: only gateways of this store can read them.
+    #[default]
+    Bearer,
+    /// Signed, for everybody to read.
+    Jwt,
 }
 
 #[derive(Debug)]
@@ -60,6 +81,21 @@ impl Caller {
     /// The user's id.
     pub fn user(&self) -> &UserId {
         &self.0.id
+    }
+
+    /// The user's name, by which it logs in.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The form of the access tokens that the user gets.
+    pub fn access_tokens(&self) -> AccessTokens {
+        self.0.access_tokens
+    }
+
+    /// When the user was last changed, as far as that is known.
+    pub fn changed(&self) -> Timestamp {
+        self.0.changed
     }
 
     /// The user's home organization: the one of a call that names none (contract 5.3). The store may call it removed
@@ -106,8 +142,18 @@ mod tests {
             .iter()
             .map(|(id, roles)| Membership { organization: id.map(organization), roles: roles.to_vec() })
             .collect();
-        let (id, organization) = (UserId::new("u"), organization("home"));
-        Caller(Arc::new(User { id, organization, is_active: true, preferred_language: None, memberships }))
+        Caller(Arc::new(User {
+            id: UserId::new("u"),
+            name: "u".to_owned(),
+            organization: organization("home"),
+            is_active: true,
+            preferred_language: None,
+            memberships,
+            access_tokens: AccessTokens::Bearer,
+            secrets: Vec::new(),
+            changed: Timestamp::from_micros(0),
+            valid_from: Timestamp::from_micros(0),
+        }))
     }
 
     #[test]

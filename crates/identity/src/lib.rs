@@ -1,18 +1,21 @@
-//! From a bearer token to who calls, and what the caller may do.
+//! From a token to who calls, and what the caller may do; and from a login to a token.
 //!
 //! Depends on `domain`. Knows nothing of HTTP but the form of one header, and nothing of stores: whether an
-//! organization still exists is for the gateway to ask.
+//! organization still exists is for the gateway to ask, as is where records are kept.
 
+mod accounts;
+mod bearer;
 mod caller;
-mod development;
 mod directory;
-mod fields;
-mod file;
-mod position;
-mod resolve;
-mod token;
+mod identity;
+pub mod oauth;
+mod random;
+pub mod record;
 
-pub use caller::{Caller, Denied, UserId};
-pub use development::{Development, DevelopmentError};
-pub use directory::{Directory, DirectoryOrganization, Reference};
-pub use position::{DirectoryError, Problem};
+pub use accounts::{Accounts, Client};
+pub use caller::{AccessTokens, Caller, Denied, UserId};
+pub use directory::{
+    Development, DevelopmentError, Directory, DirectoryError, DirectoryOrganization, Problem, Reference,
+};
+pub use identity::{Identified, Identity, Token};
+pub use record::{Account, Records, UserState};

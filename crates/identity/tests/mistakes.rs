@@ -35,9 +35,15 @@ fn each_mistake_in_full() {
         ("[instance]\nid = 1.5\n", "d.toml:2:6: invalid type: floating point `1.5`, expected a string"),
         // Columns are characters.
         ("user = []; instance = 1", "d.toml:1:10: unexpected key or value, expected newline, `#`"),
-        ("[instance]\n\"ä\\n\" = 1\n", "d.toml:2:1: unknown field `ä\\n`, expected one of `id`, `domains`"),
+        (
+            "[instance]\n\"ä\\n\" = 1\n",
+            "d.toml:2:1: unknown field `ä\\n`, expected one of `id`, `domains`, `project`",
+        ),
         // What is missing beside an unknown field is most likely that field.
-        ("[instance]\nidd = \"1\"\n", "d.toml:2:1: unknown field `idd`, expected one of `id`, `domains`"),
+        (
+            "[instance]\nidd = \"1\"\n",
+            "d.toml:2:1: unknown field `idd`, expected one of `id`, `domains`, `project`",
+        ),
     ] {
         assert_eq!(told(text), want, "{text:?}");
     }
@@ -161,7 +167,7 @@ fn tokens_in_the_wrong_place_are_not_shown() {
         ),
         (
             "value = \"SECRET\"\n",
-            "8:1: unknown field `value`, expected one of `id`, `name`, `organization`, `state`, `preferred_language`, `token`",
+            "8:1: unknown field `value`, expected one of `id`, `name`, `organization`, `state`, `preferred_language`, `access_token_type`, `token`, `secret`, `key`",
         ),
         (
             "[[user.token]]\nvalue = \"SECRET\"\n[[user.token]]\nvalue = \"SECRET\"\n",

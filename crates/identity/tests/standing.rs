@@ -3,9 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use domain::{OrganizationId, Permission, Refusal, Role, Timestamp};
-use metagate_identity::{Caller, Denied, Directory};
+use metagate_identity::{Caller, Denied, Directory, Identity, Records};
 
 const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+
+fn identity(directory: &Directory) -> Identity {
+    Identity::new(directory, &Records::default(), &Identity::default())
+}
 
 fn parse(text: &str) -> Directory {
     Directory::parse(text, "d.toml").unwrap()
@@ -27,7 +31,7 @@ fn with(parts: &[String]) -> Directory {
 }
 
 fn authenticate(directory: &Directory, header: &str) -> Result<Caller, Refusal> {
-    directory.authenticate(Some(header.as_bytes()), NOW)
+    identity(directory).authenticate(Some(header.as_bytes()), &String::new, NOW)
 }
 
 #[test]
@@ -72,11 +76,14 @@ fn what_a_header_is_answered_with() {
         (b"Bearer pat-u trailing", Err(Refusal::TokenInvalid)),
         (b"Bearer PAT-U", Err(Refusal::TokenInvalid)),
     ] {
-        let got = directory.authenticate(Some(header), NOW);
+        let got = identity(&directory).authenticate(Some(header), &String::new, NOW);
         let got = got.as_ref().map(|caller| caller.user().as_str()).map_err(|refusal| *refusal);
         assert_eq!(got, want, "{:?}", header.escape_ascii().to_string());
     }
-    assert_eq!(directory.authenticate(None, NOW).map(|_| ()), Err(Refusal::AuthorizationMissing));
+    assert_eq!(
+        identity(&directory).authenticate(None, &String::new, NOW).map(|_| ()),
+        Err(Refusal::AuthorizationMissing)
+    );
 }
 
 /// Which permissions a role gives, as contract 5.4 lists them; all others give none.

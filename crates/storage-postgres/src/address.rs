@@ -5,7 +5,7 @@ use std::{fmt, fs, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 use percent_encoding::percent_decode_str;
 use rustls::{
     ClientConfig, RootCertStore,
-    crypto::{CryptoProvider, ring},
+    crypto::{CryptoProvider, aws_lc_rs},
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 use tokio_postgres::{
@@ -114,7 +114,7 @@ impl Address {
                 roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
             }
         }
-        let provider: Arc<CryptoProvider> = Arc::new(ring::default_provider());
+        let provider: Arc<CryptoProvider> = Arc::new(aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| wrong("TLS", &error))?

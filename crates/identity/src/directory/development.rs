@@ -214,6 +214,7 @@ mod tests {
     use domain::{Permission, Timestamp};
 
     use super::*;
+    use crate::{Identity, Records};
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -239,7 +240,8 @@ mod tests {
         let header = format!("Bearer {}", made.token());
         let organization = made.organization().clone();
         assert!(!format!("{made:?}").contains(made.token()));
-        let caller = made.into_directory().authenticate(Some(header.as_bytes()), Timestamp::now()).unwrap();
+        let identity = Identity::new(&made.into_directory(), &Records::default(), &Identity::default());
+        let caller = identity.authenticate(Some(header.as_bytes()), &String::new, Timestamp::now()).unwrap();
         assert_eq!(caller.check(&organization, Permission::OrgWrite), Ok(()));
         assert_eq!(caller.organization(), &organization);
     }

@@ -9,7 +9,7 @@ use toml::{
     value::Datetime,
 };
 
-use crate::position::Problems;
+use super::position::Problems;
 
 /// A type of value: what it is called, and how it is read.
 pub(crate) type Kind<T> = (&'static str, fn(&DeValue<'_>) -> Option<T>);
@@ -67,7 +67,13 @@ impl<'t, 'p, 's> Fields<'t, 'p, 's> {
 
     /// A required word out of a few.
     pub(crate) fn choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> Option<T> {
-        let word = self.required(name, TEXT)?;
+        self.value(name)?;
+        self.optional_choice(name, choices)
+    }
+
+    /// A word out of a few.
+    pub(crate) fn optional_choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> Option<T> {
+        let word = self.optional(name, TEXT)?;
         let chosen = choices.iter().find(|(choice, _)| choice == word.get_ref());
         if chosen.is_none() {
             let known: Vec<_> = choices.iter().map(|(choice, _)| *choice).collect();

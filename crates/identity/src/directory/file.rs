@@ -3,11 +3,11 @@
 use domain::OrganizationState;
 use toml::{Spanned, de::DeTable, value::Datetime};
 
-use crate::{
-    DirectoryError,
+use super::{
     fields::{BOOLEAN, Fields, TEXT, TIME},
-    position::{Problems, Source},
+    position::{DirectoryError, Problems, Source},
 };
+use crate::{AccessTokens, UserState};
 
 /// What a file says. That it hangs together is not known yet.
 pub(crate) struct File {
@@ -15,10 +15,12 @@ pub(crate) struct File {
     pub(crate) organizations: Vec<Organization>,
     pub(crate) users: Vec<User>,
     pub(crate) memberships: Vec<Membership>,
+    pub(crate) clients: Vec<Client>,
 }
 
 pub(crate) struct Instance {
     pub(crate) id: Spanned<String>,
+    pub(crate) project: Option<Spanned<String>>,
     pub(crate) domains: Vec<Spanned<String>>,
 }
 
@@ -30,26 +32,38 @@ pub(crate) struct Organization {
 
 pub(crate) struct User {
     pub(crate) id: Spanned<String>,
+    pub(crate) name: Spanned<String>,
     pub(crate) organization: Spanned<String>,
     pub(crate) state: UserState,
     pub(crate) preferred_language: Option<Spanned<String>>,
-    pub(crate) tokens: Vec<Token>,
+    pub(crate) access_tokens: AccessTokens,
+    pub(crate) tokens: Vec<Secret>,
+    pub(crate) secrets: Vec<Secret>,
+    pub(crate) keys: Vec<Key>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum UserState {
-    Active,
-    Inactive,
-    Locked,
-}
-
-/// Holds a token in clear, and so is dropped as soon as it is hashed.
-pub(crate) struct Token {
+/// A token or secret. Holds it in clear, and so is dropped as soon as it is hashed.
+pub(crate) struct Secret {
     /// Where it begins, in bytes.
     pub(crate) at: usize,
     pub(crate) value: Option<Spanned<String>>,
     pub(crate) sha256: Option<Spanned<String>>,
     pub(crate) expires: Option<Spanned<Datetime>>,
+}
+
+/// A public key.
+pub(crate) struct Key {
+    pub(crate) id: Spanned<String>,
+    pub(crate) public_key: Spanned<String>,
+    pub(crate) expires: Option<Spanned<Datetime>>,
+}
+
+/// Who may ask what tokens are.
+pub(crate) struct Client {
+    pub(crate) id: Spanned<String>,
+    pub(crate) project: Spanned<String>,
+    pub(crate) secrets: Vec<Secret>,
+    pub(crate) keys: Vec<Key>,
 }
 
 pub(crate) struct Membership {
@@ -83,12 +97,13 @@ impl File {
 }
 
 fn file<'t>(document: &'t DeTable<'t>, problems: &mut Problems<'_>) -> Option<File> {
-    let known = ["instance", "organization", "user", "membership"];
+    let known = ["instance", "organization", "user", "membership", "client"];
     let mut fields = Fields::of(document, 0, &known, problems);
     let written_instance = fields.table("instance");
     let written_organizations = fields.tables("organization", "organization");
     let written_users = fields.tables("user", "user");
     let written_memberships = fields.tables("membership", "membership");
+    let written_clients = fields.tables("client", "client");
 
     let instance = written_instance.and_then(|(table, at)| instance(table, at, problems));
     let organizations =
@@ -97,13 +112,15 @@ fn file<'t>(document: &'t DeTable<'t>, problems: &mut Problems<'_>) -> Option<Fi
     let users = written_users.into_iter().filter_map(|(table, at)| user(table, at, problems)).collect();
     let memberships =
         written_memberships.into_iter().filter_map(|(table, at)| membership(table, at, problems)).collect();
-    Some(File { instance: instance?, organizations, users, memberships })
+    let clients = written_clients.into_iter().filter_map(|(table, at)| client(table, at, problems)).collect();
+    Some(File { instance: instance?, organizations, users, memberships, clients })
 }
 
 fn instance<'t>(table: &'t DeTable<'t>, at: usize, problems: &mut Problems<'_>) -> Option<Instance> {
-    let mut fields = Fields::of(table, at, &["id", "domains"], problems);
+    let mut fields = Fields::of(table, at, &["id", "domains", "project"], problems);
     let (id, domains) = (fields.required("id", TEXT), fields.texts("domains"));
-    Some(Instance { id: id?, domains })
+    let project = fields.optional("project", TEXT);
+    Some(Instance { id: id?, project, domains })
 }
 
 fn organization<'t>(table: &'t DeTable<'t>, at: usize, problems: &mut Problems<'_>) -> Option<Organization> {
@@ -121,22 +138,66 @@ fn organization<'t>(table: &'t DeTable<'t>, at: usize, problems: &mut Problems<'
 fn user<'t>(table: &'t DeTable<'t>, at: usize, problems: &mut Problems<'_>) -> Option<User> {
     let states =
         [("active", UserState::Active), ("inactive", UserState::Inactive), ("locked", UserState::Locked)];
-    let known = ["id", "name", "organization", "state", "preferred_language", "token"];
+    let known = [
+        "id",
+        "name",
+        "organization",
+        "state",
+        "preferred_language",
+        "access_token_type",
+        "token",
+        "secret",
+        "key",
+    ];
+    let forms = [("bearer", AccessTokens::Bearer), ("jwt", AccessTokens::Jwt)];
     let mut fields = Fields::of(table, at, &known, problems);
-    // The name is for whoever reads the file.
-    let (id, _name) = (fields.required("id", TEXT), fields.required("name", TEXT));
+    let (id, name) = (fields.required("id", TEXT), fields.required("name", TEXT));
     let organization = fields.required("organization", TEXT);
     let state = fields.choice("state", &states);
     let preferred_language = fields.optional("preferred_language", TEXT);
+    let access_tokens = fields.optional_choice("access_token_type", &forms).unwrap_or_default();
     let written_tokens = fields.tables("token", "user.token");
-    let tokens = written_tokens.into_iter().map(|(table, at)| token(table, at, problems)).collect();
-    Some(User { id: id?, organization: organization?, state: state?, preferred_language, tokens })
+    let written_secrets = fields.tables("secret", "user.secret");
+    let written_keys = fields.tables("key", "user.key");
+    let tokens = written_tokens.into_iter().map(|(table, at)| secret(table, at, true, problems)).collect();
+    let secrets = written_secrets.into_iter().map(|(table, at)| secret(table, at, false, problems)).collect();
+    let keys = written_keys.into_iter().filter_map(|(table, at)| key(table, at, problems)).collect();
+    Some(User {
+        id: id?,
+        name: name?,
+        organization: organization?,
+        state: state?,
+        preferred_language,
+        access_tokens,
+        tokens,
+        secrets,
+        keys,
+    })
 }
 
-fn token<'t>(table: &'t DeTable<'t>, at: usize, problems: &mut Problems<'_>) -> Token {
-    let mut fields = Fields::of(table, at, &["value", "sha256", "expires"], problems).secret();
+fn secret<'t>(table: &'t DeTable<'t>, at: usize, may_expire: bool, problems: &mut Problems<'_>) -> Secret {
+    let known = ["value", "sha256", "expires"];
+    let known = if may_expire { &known[..] } else { &known[..2] };
+    let mut fields = Fields::of(table, at, known, problems).secret();
     let (value, sha256) = (fields.optional("value", TEXT), fields.optional("sha256", TEXT));
-    Token { at, value, sha256, expires: fields.optional("expires", TIME) }
+    Secret { at, value, sha256, expires: fields.optional("expires", TIME).filter(|_| may_expire) }
+}
+
+fn key<'t>(table: &'t DeTable<'t>, at: usize, problems: &mut Problems<'_>) -> Option<Key> {
+    let mut fields = Fields::of(table, at, &["id", "public_key", "expires"], problems).secret();
+    let (id, public_key) = (fields.required("id", TEXT), fields.required("public_key", TEXT));
+    let expires = fields.optional("expires", TIME);
+    Some(Key { id: id?, public_key: public_key?, expires })
+}
+
+fn client<'t>(table: &'t DeTable<'t>, at: usize, problems: &mut Problems<'_>) -> Option<Client> {
+    let mut fields = Fields::of(table, at, &["id", "project", "secret", "key"], problems);
+    let (id, project) = (fields.required("id", TEXT), fields.required("project", TEXT));
+    let written_secrets = fields.tables("secret", "client.secret");
+    let written_keys = fields.tables("key", "client.key");
+    let secrets = written_secrets.into_iter().map(|(table, at)| secret(table, at, false, problems)).collect();
+    let keys = written_keys.into_iter().filter_map(|(table, at)| key(table, at, problems)).collect();
+    Some(Client { id: id?, project: project?, secrets, keys })
 }
 
 fn membership<'t>(table: &'t DeTable<'t>, at: usize, problems: &mut Problems<'_>) -> Option<Membership> {

@@ -1,24 +1,32 @@
 //! The directory: who there is, with which tokens, and who may do what where.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::fmt;
 
-use domain::{OrganizationId, OrganizationState, Refusal, Timestamp};
+use domain::{OrganizationId, OrganizationState};
 
-use crate::{
-    Caller, DirectoryError, Problem,
-    caller::User,
-    file::File,
-    position::Source,
-    resolve::resolve,
-    token::{TokenHash, bearer},
-};
+use crate::Accounts;
+
+mod credentials;
+mod development;
+mod fields;
+mod file;
+mod position;
+mod resolve;
+
+pub use development::{Development, DevelopmentError};
+pub use position::{DirectoryError, Problem};
+
+use file::File;
+use position::Source;
+use resolve::resolve;
 
 /// Who there is and who may do what; never changes. Of tokens it holds nothing but their SHA-256.
 pub struct Directory {
     pub(crate) instance_id: String,
     pub(crate) domains: Vec<String>,
     pub(crate) organizations: Vec<DirectoryOrganization>,
-    pub(crate) tokens: Tokens,
+    pub(crate) project: Option<String>,
+    pub(crate) accounts: Accounts,
     pub(crate) references: Vec<Reference>,
     pub(crate) warnings: Vec<Problem>,
 }
@@ -43,17 +51,6 @@ pub struct Reference {
     pub organization: OrganizationId,
     /// What to say if it is not there.
     pub problem: Problem,
-}
-
-/// Tokens by [`TokenHash::prefix`].
-#[derive(Default)]
-pub(crate) struct Tokens(HashMap<u64, Vec<Token>>);
-
-struct Token {
-    hash: TokenHash,
-    /// It is good until just before this.
-    expires: Option<Timestamp>,
-    user: Arc<User>,
 }
 
 impl Directory {
@@ -96,55 +93,28 @@ impl Directory {
         &self.warnings
     }
 
-    /// Who the token in an `authorization` header belongs to (contract 5.1, departure D21).
-    ///
-    /// `authorization` is the first header's value as it came, `now` decides about expiry. Whether the *store* calls
-    /// the user's organization removed is for the gateway to ask.
-    ///
-    /// # Errors
-    /// - [`Refusal::AuthorizationMissing`] for no header, or an empty one.
-    /// - [`Refusal::AuthorizationMalformed`] for one that holds no token.
-    /// - [`Refusal::TokenInvalid`] for a token that is unknown or expired, or whose user is inactive, locked or of an
-    ///   organization that the file calls removed; no caller learns which.
-    pub fn authenticate(&self, authorization: Option<&[u8]>, now: Timestamp) -> Result<Caller, Refusal> {
-        let hash = TokenHash::of(bearer(authorization)?);
-        let token = self.tokens.get(&hash).ok_or(Refusal::TokenInvalid)?;
-        let expired = token.expires.is_some_and(|expires| expires <= now);
-        if expired || !token.user.is_active {
-            return Err(Refusal::TokenInvalid);
-        }
-        Ok(Caller(token.user.clone()))
+    /// The users and clients that the file defines.
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// The id of the project that the API is, if the file gives it one.
+    pub fn project(&self) -> Option<&str> {
+        self.project.as_deref()
     }
 }
 
-/// Counts tokens instead of showing them: the keys of their map are parts of hashes too.
+/// Counts users, and shows nothing of their tokens: even the keys of their map are parts of hashes.
 impl fmt::Debug for Directory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Directory")
             .field("instance_id", &self.instance_id)
             .field("domains", &self.domains)
             .field("organizations", &self.organizations)
-            .field("tokens", &self.tokens.0.values().map(Vec::len).sum::<usize>())
+            .field("project", &self.project)
+            .field("users", &self.accounts.user_count())
             .field("references", &self.references)
             .field("warnings", &self.warnings)
             .finish()
-    }
-}
-
-impl Tokens {
-    /// `false`, and nothing changes, if the token is there already.
-    pub(crate) fn insert(&mut self, hash: TokenHash, expires: Option<Timestamp>, user: &Arc<User>) -> bool {
-        let is_new = self.get(&hash).is_none();
-        if is_new {
-            let token = Token { hash, expires, user: user.clone() };
-            self.0.entry(hash.prefix()).or_default().push(token);
-        }
-        is_new
-    }
-
-    /// Found by a part of the hash, then compared as a whole in constant time: how long it takes tells nothing that
-    /// helps to find a token.
-    fn get(&self, hash: &TokenHash) -> Option<&Token> {
-        self.0.get(&hash.prefix())?.iter().find(|token| token.hash.is(hash))
     }
 }

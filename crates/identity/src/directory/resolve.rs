@@ -6,15 +6,16 @@ use std::{
 };
 
 use domain::{Language, OrganizationId, OrganizationState, Role, Timestamp};
-use toml::{Spanned, value::Datetime};
+use toml::Spanned;
 
-use crate::{
-    Directory, DirectoryError, DirectoryOrganization, Problem, Reference, UserId,
-    caller::{Membership, User},
-    directory::Tokens,
-    file::{self, File, UserState},
+use super::{
+    Directory, DirectoryError, DirectoryOrganization, Problem, Reference,
+    file::{self, File},
     position::{Problems, Source},
-    token::TokenHash,
+};
+use crate::{
+    Accounts, UserId, UserState,
+    caller::{Membership, User},
 };
 
 /// # Errors
@@ -32,7 +33,10 @@ pub(crate) fn resolve(file: File, source: &Source<'_>) -> Result<Directory, Dire
     let domains = domains.collect();
     let organizations = resolver.organizations(file.organizations);
     let memberships = resolver.memberships(file.memberships, &file.users);
-    let tokens = resolver.users(file.users, memberships);
+    let project = file.instance.project.and_then(|id| resolver.filled(&id, "the project's id"));
+    let mut accounts = Accounts::default();
+    resolver.users(file.users, memberships, &mut accounts);
+    resolver.clients(file.clients, &mut accounts);
 
     let Resolver { problems, warnings, mut references, .. } = resolver;
     problems.into_result()?;
@@ -41,14 +45,15 @@ pub(crate) fn resolve(file: File, source: &Source<'_>) -> Result<Directory, Dire
         instance_id: instance_id.unwrap_or_default(),
         domains,
         organizations,
-        tokens,
+        project,
+        accounts,
         references: references.into_iter().map(|(_, reference)| reference).collect(),
         warnings: warnings.into_sorted(),
     })
 }
 
-struct Resolver<'a> {
-    problems: Problems<'a>,
+pub(super) struct Resolver<'a> {
+    pub(super) problems: Problems<'a>,
     warnings: Problems<'a>,
     /// Of the organizations that the file defines.
     states: HashMap<OrganizationId, OrganizationState>,
@@ -111,11 +116,20 @@ impl Resolver<'_> {
         &mut self,
         written: Vec<file::User>,
         mut memberships: HashMap<String, Vec<Membership>>,
-    ) -> Tokens {
-        let mut tokens = Tokens::default();
+        accounts: &mut Accounts,
+    ) {
         let mut ids = HashSet::new();
-        for file::User { id, organization: home, state, preferred_language, tokens: written_tokens } in
-            written
+        for file::User {
+            id,
+            name,
+            organization: home,
+            state,
+            preferred_language,
+            access_tokens,
+            tokens,
+            secrets,
+            keys,
+        } in written
         {
             self.filled(&id, "a user's id");
             if !ids.insert(id.get_ref().clone()) {
@@ -123,8 +137,10 @@ impl Resolver<'_> {
             }
             let organization = self.referred(&home);
             let preferred_language = preferred_language.and_then(|tag| self.language(&tag));
-            let hashes: Vec<_> =
-                written_tokens.into_iter().filter_map(|token| Some((token.at, self.token(token)?))).collect();
+            let has_credentials = !(tokens.is_empty() && secrets.is_empty() && keys.is_empty());
+            let tokens: Vec<_> = tokens.into_iter().filter_map(|token| self.token(token)).collect();
+            let secrets = secrets.iter().filter_map(|secret| self.hash(secret, "secret")).collect();
+            let keys: Vec<_> = keys.into_iter().filter_map(|key| self.key(key)).collect();
             // Without one the file is refused, but only after all of it was looked at.
             let Some(organization) = organization else { continue };
             let is_removed = self.states.get(&organization) == Some(&OrganizationState::Removed);
@@ -132,63 +148,29 @@ impl Resolver<'_> {
                 let organization = organization.as_str();
                 self.warn(&home, format!("organization {organization:?} is removed: its users are refused"));
             }
-            if hashes.is_empty() {
-                self.warn(&id, format!("user {:?} has no token", id.get_ref()));
+            if !has_credentials {
+                self.warn(&id, format!("user {:?} has no token, secret or key", id.get_ref()));
             }
             let user = Arc::new(User {
                 id: UserId::new(id.get_ref()),
+                name: name.get_ref().clone(),
                 organization,
                 is_active: state == UserState::Active && !is_removed,
                 preferred_language,
                 memberships: memberships.remove(id.get_ref()).unwrap_or_default(),
+                access_tokens,
+                secrets,
+                changed: Timestamp::now(),
+                // What the file says is what is; it has no past.
+                valid_from: Timestamp::from_micros(0),
             });
-            for (at, (hash, expires)) in hashes {
-                if !tokens.insert(hash, expires, &user) {
-                    self.problems.note(at, "this token is already defined");
-                }
+            if !accounts.add_user(&user) {
+                let text = format!("the name {:?} is another user's, who logs in by it", name.get_ref());
+                self.warn(&name, text);
             }
+            self.add_tokens(tokens, &user, accounts);
+            self.add_keys(keys, user.id.as_str(), accounts);
         }
-        tokens
-    }
-
-    /// The token's hash, and when it expires; what is in clear ends here.
-    fn token(&mut self, token: file::Token) -> Option<(TokenHash, Option<Timestamp>)> {
-        let hash = match (&token.value, &token.sha256) {
-            (Some(value), None) => {
-                let text = value.get_ref();
-                // What `bearer` would never find in a header must not be a token.
-                let sendable = text.bytes().all(|b| b.is_ascii_graphic()) && !text.is_empty();
-                if !sendable {
-                    self.problem(value, "a token is one or more visible ASCII characters, without spaces");
-                }
-                sendable.then(|| TokenHash::of(text))
-            }
-            (None, Some(hex)) => {
-                let hash = TokenHash::from_hex(hex.get_ref());
-                if hash.is_none() {
-                    self.problem(hex, "a SHA-256 is 64 hexadecimal digits");
-                }
-                hash
-            }
-            _ => {
-                self.problems.note(token.at, "a token has exactly one of `value` and `sha256`");
-                None
-            }
-        };
-        let expires = match &token.expires {
-            None => None,
-            Some(written) => Some(self.time(written)?),
-        };
-        Some((hash?, expires))
-    }
-
-    fn time(&mut self, written: &Spanned<Datetime>) -> Option<Timestamp> {
-        let time = written.get_ref().to_string().parse::<jiff::Timestamp>();
-        if time.is_err() {
-            let text = "a time has date, time of day and offset, such as 2099-01-01T00:00:00Z";
-            self.problem(written, text);
-        }
-        time.ok().map(|time| Timestamp::from_micros(time.as_microsecond()))
     }
 
     fn language(&mut self, tag: &Spanned<String>) -> Option<Language> {
@@ -248,7 +230,7 @@ impl Resolver<'_> {
         id.ok()
     }
 
-    fn filled(&mut self, written: &Spanned<String>, what: &str) -> Option<String> {
+    pub(super) fn filled(&mut self, written: &Spanned<String>, what: &str) -> Option<String> {
         let text = written.get_ref();
         if text.is_empty() {
             self.problem(written, format!("{what} is empty"));
@@ -260,11 +242,11 @@ impl Resolver<'_> {
         self.problems.source.problem(at.span().start, "")
     }
 
-    fn problem<T>(&mut self, at: &Spanned<T>, text: impl Into<String>) {
+    pub(super) fn problem<T>(&mut self, at: &Spanned<T>, text: impl Into<String>) {
         self.problems.note(at.span().start, text);
     }
 
-    fn warn<T>(&mut self, at: &Spanned<T>, text: impl Into<String>) {
+    pub(super) fn warn<T>(&mut self, at: &Spanned<T>, text: impl Into<String>) {
         self.warnings.note(at.span().start, text);
     }
 }

@@ -89,7 +89,7 @@ impl History {
                     Err(StoreError::Damaged(_) | StoreError::OrganizationNotFound) => {}
                     // What did not fit may have been in the log before, left from an older write.
                     Err(StoreError::Full(_) | StoreError::Unavailable(_)) => writer.open += 1,
-                    Err(StoreError::KeyAbsent { index }) => panic!("a set of key {index} is no removal"),
+                    Err(error) => panic!("nothing of the kind was asked for: {error}"),
                 }
             });
             join_all(batches).await;
