@@ -12,7 +12,7 @@ use identity::{
     oauth::{Rotation, SigningKeyRecord},
     record::{INSTANCE, INSTANCE_ID, InstanceRecord, SIGNING_KEY},
 };
-use storage::{Registry, Store, StoreError, registry::RecordChange};
+use storage::{SharedStore, StoreError, registry::RecordChange};
 
 /// How often the registry is looked at where no call does.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -22,11 +22,6 @@ const ROTATE_EVERY: Duration = Duration::from_secs(3600);
 const STANDING_KEPT: Duration = Duration::from_millis(500);
 /// How many are kept.
 const STANDINGS_MAX: usize = 10_000;
-
-/// A store that also keeps what gateways share.
-pub trait SharedStore: Store + Registry {}
-
-impl<S: Store + Registry> SharedStore for S {}
 
 /// Who there is, and what tokens are judged and made by.
 ///
@@ -91,12 +86,12 @@ impl Authority {
         self.put(State { revision: old.revision, identity, directory, records: old.records.clone() });
     }
 
-    /// Returns when the state is that of `revision`, or a later one.
+    /// Returns when the state is another than `state`, which the store has left behind.
     ///
     /// # Errors
     /// If the store does not answer.
-    pub async fn catch_up(&self, revision: u64) -> Result<(), StoreError> {
-        if self.state().revision < revision {
+    pub async fn leave(&self, state: &State) -> Result<(), StoreError> {
+        if self.state().revision == state.revision {
             self.look(Instant::now()).await?;
         }
         Ok(())
@@ -108,23 +103,26 @@ impl Authority {
     /// # Errors
     /// If the store does not answer.
     pub async fn look(&self, since: Instant) -> Result<bool, StoreError> {
-        let before = self.state().revision;
+        let known = self.state().revision;
         let mut looked = self.looked.lock().await;
+        let before = self.state().revision;
         if looked.is_none_or(|begun| begun < since) {
             let begun = Instant::now();
-            if self.store.revision().await? > self.state().revision {
-                self.read().await?;
+            let revision = self.store.revision().await?;
+            if revision != before {
+                // It goes back when the store is restored from a backup.
+                self.read(if revision < before { 0 } else { before }).await?;
             }
             *looked = Some(begun);
         }
-        Ok(self.state().revision > before)
+        Ok(self.state().revision != known)
     }
 
-    /// Takes over what has changed. Whoever calls it holds `looked`.
-    async fn read(&self) -> Result<(), StoreError> {
+    /// Takes over what has changed since. Whoever calls it holds `looked`.
+    async fn read(&self, since: u64) -> Result<(), StoreError> {
         let old = self.state();
-        let changes = self.store.changes(old.revision).await?;
-        let mut records = old.records.clone();
+        let changes = self.store.changes(since).await?;
+        let mut records = if since == 0 { Records::default() } else { old.records.clone() };
         for RecordChange { kind, id, body } in &changes.records {
             if let Err(error) = records.apply(kind, id, body.as_deref()) {
                 tracing::error!(kind, id, %error, "a record of the registry cannot be read, and is left out");
@@ -150,7 +148,6 @@ impl Authority {
             }
         }
         let standing = self.store.standing(id).await?;
-        self.catch_up(standing.revision).await?;
         let mut standings = self.standings.lock().unwrap_or_else(PoisonError::into_inner);
         if standings.len() >= STANDINGS_MAX {
             standings.clear();

@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use domain::{Error, Organization, OrganizationId, OrganizationState, Refusal, Timestamp};
 use identity::{Caller, Denied, Directory};
 use ipnet::IpNet;
-use storage::StoreError;
+use storage::{SharedStore, StoreError};
 use tokio::sync::{RwLock, RwLockWriteGuard};
 
 use super::instance::Instance;
 use crate::{
-    authority::{Authority, SharedStore},
+    authority::Authority,
     front::{Access, Admission, Call, Head},
 };
 
@@ -90,10 +90,10 @@ impl Gatekeeper {
                 caller => caller?,
             };
             let home = self.store.standing(caller.organization()).await.map_err(unavailable)?;
-            if home.revision <= state.revision {
+            if home.revision == state.revision {
                 return Ok((caller, home.organization));
             }
-            self.authority.catch_up(home.revision).await.map_err(unavailable)?;
+            self.authority.leave(&state).await.map_err(unavailable)?;
         }
     }
 

@@ -4,7 +4,6 @@ mod certificates;
 mod directory;
 mod error;
 mod greeting;
-mod joined;
 mod listen;
 mod organizations;
 mod server;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use identity::Directory;
-use storage::{MemoryStore, Store};
+use storage::{MemoryStore, SharedStore, Store};
 use storage_postgres::PostgresStore;
 use storage_sqlite::SqliteStore;
 use tokio::{
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     api::{self, Gatekeeper, Realm},
-    authority::{Authority, SharedStore},
+    authority::Authority,
     config::{Config, Storage},
     front::{self, Deadline, Door, Front, Gate, Health, Listener, Phase, Place, Tls},
     metrics::Metrics,
@@ -73,12 +73,10 @@ impl Server {
         };
         let store: Arc<dyn SharedStore> = match &config.storage {
             Storage::Memory => Arc::new(MemoryStore::new()),
-            Storage::Sqlite(path) => {
-                Arc::new(super::joined::Joined::new(SqliteStore::open_observed(path, observer)?))
-            }
-            Storage::Postgres(address) => Arc::new(super::joined::Joined::new(
+            Storage::Sqlite(path) => Arc::new(SqliteStore::open_observed(path, observer)?),
+            Storage::Postgres(address) => Arc::new(
                 PostgresStore::open(address, &config.postgres, Deadline::of_this_call, observer).await?,
-            )),
+            ),
         };
         let files = Files::read(&config)?;
         let tls = watch::Sender::new(files.as_ref().map(Files::tls).transpose()?);

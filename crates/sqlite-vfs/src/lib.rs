@@ -1,7 +1,7 @@
 //! Layers between SQLite and its files: what SQLite reads and writes passes through safe Rust code first.
 //!
 //! Depends on `rusqlite`. A layer is a SQLite VFS (sqlite.org/vfs.html) on top of another one; layers stack. Locks and
-//! shared memory pass by. All `unsafe` code of the workspace is in `shim.rs`, which is as small as it can be.
+//! shared memory pass by; what is mapped says when something was committed ([`last_commit`]). All `unsafe` code of the workspace is in `shim.rs`, which is as small as it can be.
 
 #[cfg(feature = "disk")]
 pub mod disk;
@@ -13,7 +13,7 @@ use std::{
     sync::Arc,
 };
 
-use rusqlite::ffi;
+use rusqlite::{Connection, ffi};
 
 pub use shim::Below;
 
@@ -143,4 +143,21 @@ pub enum RegisterError {
 pub fn register(name: &str, layer: Arc<dyn Layer>, is_default: bool) -> Result<(), RegisterError> {
     let name = CString::new(name).map_err(|_| RegisterError::Name)?;
     shim::register(name, layer, is_default)
+}
+
+/// How many words the header of the write-ahead log's index has (sqlite.org/walformat.html, section 2.1).
+const INDEX_HEADER_WORDS: usize = 12;
+
+/// A commit: while it is the last one, the database holds the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Commit([u32; INDEX_HEADER_WORDS]);
+
+/// The last commit to the database of `connection`, by whatever process: no lock is taken, and nothing asked of the system.
+///
+/// It is in the header of the log's index, which counts transactions and has the length and the checksum of the log; to write
+/// that is what makes a commit visible. `None` while it is written, and as long as the connection has read nothing, or
+/// has no layer.
+pub fn last_commit(connection: &Connection) -> Option<Commit> {
+    let [first, second] = shim::index_header(connection)?;
+    (first == second).then_some(Commit(first))
 }

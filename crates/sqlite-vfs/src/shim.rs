@@ -13,12 +13,18 @@ use std::{
     os::unix::ffi::OsStrExt,
     path::Path,
     ptr, slice,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering, fence},
+    },
 };
 
-use rusqlite::ffi::{self, sqlite3_file, sqlite3_filename, sqlite3_int64, sqlite3_io_methods, sqlite3_vfs};
+use rusqlite::{
+    Connection, MAIN_DB,
+    ffi::{self, sqlite3_file, sqlite3_filename, sqlite3_int64, sqlite3_io_methods, sqlite3_vfs},
+};
 
-use crate::{Failure, Handle, Kind, Layer, RegisterError};
+use crate::{Failure, Handle, INDEX_HEADER_WORDS, Kind, Layer, RegisterError};
 
 /// What hangs on a registered VFS. Never freed: SQLite may use a VFS as long as the process runs.
 struct Registration {
@@ -32,6 +38,8 @@ struct File {
     base: sqlite3_file,
     /// `None` before the file is open, and after it was closed.
     handle: Option<Box<dyn Handle>>,
+    /// The start of the write-ahead log's index, as long as it is mapped; else null.
+    index: *mut c_void,
 }
 
 /// For files without a name: they pass by.
@@ -84,6 +92,35 @@ pub(crate) fn register(name: CString, layer: Arc<dyn Layer>, is_default: bool) -
         ffi::SQLITE_OK => Ok(()),
         code => Err(RegisterError::Refused(Failure(code))),
     }
+}
+
+/// The two copies of the header of the log's index, if `connection` has it mapped through a layer.
+pub(crate) fn index_header(connection: &Connection) -> Option<[[u32; INDEX_HEADER_WORDS]; 2]> {
+    let mut file: *mut sqlite3_file = ptr::null_mut();
+    let out = (&raw mut file).cast();
+    // SAFETY: the connection is open and this thread's. SQLite writes the file's address, or leaves it null.
+    let code = unsafe {
+        let (database, name) = (connection.handle(), MAIN_DB.as_ptr());
+        ffi::sqlite3_file_control(database, name, ffi::SQLITE_FCNTL_FILE_POINTER, out)
+    };
+    // SAFETY: a file of an open connection; one with our methods is a `File`.
+    let index = unsafe {
+        if code != ffi::SQLITE_OK || file.is_null() || (*file).pMethods != &raw const METHODS {
+            return None;
+        }
+        (*file.cast::<File>()).index
+    };
+    if index.is_null() {
+        return None;
+    }
+    let word = |at: usize| {
+        // SAFETY: what is mapped is larger, and stays until `shm_unmap`; others write to it, so it is read atomically.
+        unsafe { AtomicU32::from_ptr(index.cast::<u32>().wrapping_add(at)) }.load(Ordering::Relaxed)
+    };
+    let first = std::array::from_fn(word);
+    // Who writes them begins with the second.
+    fence(Ordering::Acquire);
+    Some([first, std::array::from_fn(|at| word(INDEX_HEADER_WORDS + at))])
 }
 
 /// Calls a method of the VFS below; `$otherwise` if it has none.
@@ -155,8 +192,9 @@ unsafe extern "C" fn open(
         ffi::SQLITE_OPEN_WAL => Kind::WriteAheadLog,
         _ => Kind::Other,
     };
+    let closed = File { base: sqlite3_file { pMethods: ptr::null() }, handle: None, index: ptr::null_mut() };
     // SAFETY: the memory is ours and large enough. Without methods SQLite does not close it.
-    unsafe { ptr::write(file.cast(), File { base: sqlite3_file { pMethods: ptr::null() }, handle: None }) };
+    unsafe { ptr::write(file.cast(), closed) };
     let opened = if name.is_null() {
         Ok(Box::new(Nameless) as Box<dyn Handle>)
     } else {
@@ -175,7 +213,8 @@ unsafe extern "C" fn open(
     // SAFETY: as above. What has no methods after a failure is not open, and is not closed.
     let is_open = unsafe { !(*under).pMethods.is_null() };
     if is_open {
-        let opened = File { base: sqlite3_file { pMethods: &raw const METHODS }, handle };
+        let base = sqlite3_file { pMethods: &raw const METHODS };
+        let opened = File { base, handle, index: ptr::null_mut() };
         // SAFETY: as above; what is overwritten holds nothing.
         unsafe { ptr::write(file.cast(), opened) };
     }
@@ -436,7 +475,12 @@ unsafe extern "C" fn shm_map(
     extend: c_int,
     out: *mut *mut c_void,
 ) -> c_int {
-    file_below!(below(file), xShmMap(page, page_size, extend, out), ffi::SQLITE_IOERR_SHMMAP)
+    let code = file_below!(below(file), xShmMap(page, page_size, extend, out), ffi::SQLITE_IOERR_SHMMAP);
+    if code == ffi::SQLITE_OK && page == 0 {
+        // SAFETY: SQLite gives a file of ours, and a place for what was mapped; null if it was not.
+        unsafe { (*file.cast::<File>()).index = *out };
+    }
+    code
 }
 
 unsafe extern "C" fn shm_lock(file: *mut sqlite3_file, offset: c_int, count: c_int, flags: c_int) -> c_int {
@@ -448,5 +492,7 @@ unsafe extern "C" fn shm_barrier(file: *mut sqlite3_file) {
 }
 
 unsafe extern "C" fn shm_unmap(file: *mut sqlite3_file, delete_flag: c_int) -> c_int {
+    // SAFETY: SQLite gives a file of ours.
+    unsafe { (*file.cast::<File>()).index = ptr::null_mut() };
     file_below!(below(file), xShmUnmap(delete_flag), ffi::SQLITE_OK)
 }

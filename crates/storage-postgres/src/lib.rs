@@ -11,6 +11,7 @@ mod error;
 mod lanes;
 mod lookup;
 mod read;
+mod registry;
 mod retry;
 mod schema;
 
@@ -21,7 +22,10 @@ use std::{
 
 use async_trait::async_trait;
 use domain::{Change, Details, Entry, Key, Organization, OrganizationId, OrganizationState, Page, Query};
-use storage::{Observer, Standing, Store, StoreError};
+use storage::{
+    Observer, Registry, Standing, Store, StoreError,
+    registry::{Changes, RecordChange},
+};
 
 pub use address::{Address, without_password};
 use batch::{Batches, Write};
@@ -107,7 +111,7 @@ impl Store for PostgresStore {
     }
 
     async fn standing(&self, id: &OrganizationId) -> Result<Standing, StoreError> {
-        Ok(Standing { organization: self.lookups.ask(id.clone()).await?, revision: 0 })
+        self.lookups.ask(id.clone()).await
     }
 
     async fn create_organization(&self, id: &OrganizationId, name: &str) -> Result<Organization, StoreError> {
@@ -124,5 +128,22 @@ impl Store for PostgresStore {
 
     fn is_healthy(&self) -> bool {
         self.database.is_reachable()
+    }
+}
+
+#[async_trait]
+impl Registry for PostgresStore {
+    async fn revision(&self) -> Result<u64, StoreError> {
+        let nothing = i64::MAX.cast_unsigned();
+        Ok(registry::changes(&self.database, nothing).await.map_err(error::Failure::into_error)?.revision)
+    }
+
+    async fn changes(&self, since: u64) -> Result<Changes, StoreError> {
+        registry::changes(&self.database, since).await.map_err(error::Failure::into_error)
+    }
+
+    async fn change(&self, expected: u64, changes: Vec<RecordChange>) -> Result<u64, StoreError> {
+        storage::registry::check(&changes)?;
+        registry::change(&self.database, expected, changes).await
     }
 }

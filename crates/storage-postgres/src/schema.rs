@@ -13,7 +13,7 @@ use crate::{
 
 /// What makes each version of the schema from the one before. A version adds; what the one before needs stays, until the
 /// gateways that know only that are gone: functions are named after the version that brought them.
-const MIGRATIONS: [&str; 2] = [include_str!("schema.sql"), IMPORTS];
+const MIGRATIONS: [&str; 3] = [include_str!("schema.sql"), IMPORTS, include_str!("registry.sql")];
 
 /// How many records of an unfinished import are there.
 const IMPORTS: &str =

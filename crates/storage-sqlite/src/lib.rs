@@ -1,15 +1,19 @@
 //! The embedded store: one SQLite file, one process that serves it, and the commands of its operator beside it.
 //!
 //! One thread writes, and makes whatever is waiting durable in one commit; a few connections read. Nothing is kept in
-//! memory but what SQLite keeps: a start takes the same time whatever is in the file.
+//! memory but what SQLite keeps, and a few organizations until the next commit: a start takes the same time whatever is
+//! in the file.
 
 mod archive;
+mod beside;
 mod checksum;
 mod error;
 mod lock;
 mod operation;
 mod page;
 mod readers;
+mod recent;
+mod registry;
 mod schema;
 mod tuning;
 mod writer;
@@ -20,14 +24,19 @@ use async_trait::async_trait;
 use domain::{
     Change, Details, Entry, Key, Organization, OrganizationId, OrganizationState, Page, Query, Timestamp,
 };
-use storage::{Observer, Standing, Store, StoreError};
+use storage::{
+    Observer, Registry, Standing, Store, StoreError,
+    registry::{Changes, RecordChange},
+};
 
 pub use archive::{Progress, SqliteArchive};
+pub use beside::SqliteBeside;
 pub use checksum::VFS;
 pub use error::OpenError;
 use lock::Lock;
 use operation::Operation;
 use readers::Readers;
+use recent::Recent;
 #[cfg(not(feature = "tuning"))]
 use tuning::Tuning;
 #[cfg(feature = "tuning")]
@@ -37,6 +46,8 @@ use writer::Writer;
 /// A store in a SQLite file.
 pub struct SqliteStore {
     readers: Readers,
+    /// What every call asks for.
+    standings: Recent<Standing>,
     writer: Writer,
     /// Held as long as the store is open.
     _lock: Lock,
@@ -86,7 +97,7 @@ impl SqliteStore {
         let readers = Readers::open(path).map_err(|error| OpenError::sqlite(path, &error))?;
         let writer = Writer::start(connection, tuning, observer)
             .map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
-        Ok(Self { readers, writer, _lock: lock })
+        Ok(Self { readers, standings: Recent::default(), writer, _lock: lock })
     }
 
     /// How often the store has made writes durable since it was opened.
@@ -116,8 +127,8 @@ impl Store for SqliteStore {
     }
 
     async fn standing(&self, id: &OrganizationId) -> Result<Standing, StoreError> {
-        let row = self.readers.read_now(|connection| schema::organization(connection, id))?;
-        Ok(Standing { organization: row.map(|row| row.organization), revision: 0 })
+        let read = |connection: &_| schema::standing(connection, id);
+        self.readers.read_now(|connection| self.standings.get(connection, id, read))
     }
 
     async fn create_organization(&self, id: &OrganizationId, name: &str) -> Result<Organization, StoreError> {
@@ -136,5 +147,21 @@ impl Store for SqliteStore {
 
     fn is_healthy(&self) -> bool {
         self.writer.is_running()
+    }
+}
+
+#[async_trait]
+impl Registry for SqliteStore {
+    async fn revision(&self) -> Result<u64, StoreError> {
+        self.readers.read_now(registry::revision)
+    }
+
+    async fn changes(&self, since: u64) -> Result<Changes, StoreError> {
+        self.readers.read(move |connection| registry::changes(connection, since)).await
+    }
+
+    async fn change(&self, expected: u64, changes: Vec<RecordChange>) -> Result<u64, StoreError> {
+        storage::registry::check(&changes)?;
+        self.writer.run(|reply| Operation::Change { expected, changes, reply }).await
     }
 }

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use domain::{Change, Details, Entry, Key, Organization, OrganizationId, OrganizationState, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
-use storage::{Effect, StoreError, judge};
+use storage::{Effect, StoreError, judge, registry::RecordChange};
 use tokio::sync::oneshot;
 
-use crate::{Row, error::failure, schema};
+use crate::{Row, error::failure, registry, schema};
 
 /// Values up to this size, in bytes, stand beside their keys.
 pub(crate) const INLINE_BYTES_MAX: usize = 2_048;
@@ -21,6 +21,7 @@ pub(crate) enum Operation {
     Apply { organization: OrganizationId, changes: Vec<Change>, reply: Reply<Details> },
     Create { id: OrganizationId, name: String, reply: Reply<Organization> },
     SetState { id: OrganizationId, state: OrganizationState, reply: Reply<Organization> },
+    Change { expected: u64, changes: Vec<RecordChange>, reply: Reply<u64> },
 }
 
 impl Operation {
@@ -30,6 +31,9 @@ impl Operation {
             Self::Apply { organization, changes, reply } => finish(step.apply(&organization, changes), reply),
             Self::Create { id, name, reply } => finish(step.create(&id, name), reply),
             Self::SetState { id, state, reply } => finish(step.set_state(&id, state), reply),
+            Self::Change { expected, changes, reply } => {
+                finish(registry::change(step.connection, expected, changes), reply)
+            }
         }
     }
 
@@ -39,6 +43,7 @@ impl Operation {
         match self {
             Self::Apply { reply, .. } => finish(Err(untried), reply).1,
             Self::Create { reply, .. } | Self::SetState { reply, .. } => finish(Err(untried), reply).1,
+            Self::Change { reply, .. } => finish(Err(untried), reply).1,
         }
     }
 }

@@ -9,7 +9,10 @@ use std::{
 };
 
 use domain::{Details, Organization, OrganizationId, OrganizationState, Timestamp};
-use rusqlite::{Connection, FileControl, MAIN_DB, OpenFlags, OptionalExtension, TransactionBehavior};
+use rusqlite::{
+    Connection, FileControl, MAIN_DB, OpenFlags, OptionalExtension, TransactionBehavior, types::ValueRef,
+};
+use storage::Standing;
 
 use crate::{
     OpenError, Row,
@@ -27,8 +30,9 @@ const LOG_BYTES_KEPT: i64 = 64 * 1024 * 1024;
 ///
 /// Times are microseconds since the Unix epoch. `entries` counts an organization's metadata, so that a page need not.
 /// A value beyond [`crate::operation::INLINE_BYTES_MAX`] stands in a table of its own, so that keys stay close together.
-/// `import` says how many records of an unfinished import are there.
-const MIGRATIONS: [&str; 2] = [
+/// `import` says how many records of an unfinished import are there. `registry` has the number of the last change of
+/// records; a record that was removed stays, without a body, so that it can be told to who has it.
+const MIGRATIONS: [&str; 3] = [
     "
     CREATE TABLE organization (
         number                 INTEGER PRIMARY KEY,
@@ -62,6 +66,20 @@ const MIGRATIONS: [&str; 2] = [
         source  TEXT    PRIMARY KEY,
         records INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
+",
+    "
+    CREATE TABLE registry (
+        revision INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO registry VALUES (0);
+    CREATE TABLE record (
+        kind     TEXT    NOT NULL,
+        id       TEXT    NOT NULL,
+        body     BLOB,
+        revision INTEGER NOT NULL,
+        PRIMARY KEY (kind, id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX record_by_revision ON record (revision);
 ",
 ];
 
@@ -165,6 +183,23 @@ pub(crate) const INSERT_ORGANIZATION: &str = "INSERT INTO organization (id, name
 pub(crate) fn organization(connection: &Connection, id: &OrganizationId) -> rusqlite::Result<Option<Row>> {
     let mut statement = connection.prepare_cached(concat!(select_organization!(), " WHERE id = ?1"))?;
     statement.query_row([id.as_str()], row).optional()
+}
+
+/// An organization, and the registry's revision.
+pub(crate) fn standing(connection: &Connection, id: &OrganizationId) -> rusqlite::Result<Standing> {
+    let mut statement = connection.prepare_cached(concat!(
+        select_organization!(),
+        " WHERE id = ?1 UNION ALL SELECT revision, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM registry"
+    ))?;
+    let mut rows = statement.query([id.as_str()])?;
+    let mut standing = Standing { organization: None, revision: 0 };
+    while let Some(found) = rows.next()? {
+        match found.get_ref(1)? {
+            ValueRef::Null => standing.revision = found.get(0)?,
+            _ => standing.organization = Some(row(found)?.organization),
+        }
+    }
+    Ok(standing)
 }
 
 /// Reads an organization's row.

@@ -183,7 +183,7 @@ async fn a_backup_of_an_older_version_comes_to_this_one() {
         let connection = Connection::open_with_flags_and_vfs(&backup, OpenFlags::default(), VFS).unwrap();
         connection.execute_batch(statements).unwrap();
     };
-    older("DROP TABLE import; PRAGMA user_version = 1");
+    older("DROP TABLE import; DROP TABLE record; DROP TABLE registry; PRAGMA user_version = 1");
     let restored = folder.path().join("restored.db");
     SqliteArchive::restore(&restored, &backup, false, &mut |_, _| {}).unwrap();
     let [before, after] = [&path, &restored].map(|path| SqliteArchive::for_reading(path).unwrap());

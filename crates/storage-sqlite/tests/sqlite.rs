@@ -11,9 +11,9 @@ use std::{
 
 use bytes::Bytes;
 use domain::{Change, Key, OrganizationId, OrganizationState, Query};
-use metagate_storage_sqlite::{OpenError, SqliteArchive, SqliteStore, VFS};
+use metagate_storage_sqlite::{OpenError, SqliteArchive, SqliteBeside, SqliteStore, VFS};
 use rusqlite::{Connection, OpenFlags};
-use storage::{Store, StoreError};
+use storage::{Registry, Store, StoreError, registry::RecordChange};
 use tempfile::TempDir;
 
 /// A store in a folder that goes with it.
@@ -49,6 +49,55 @@ storage::archive_suite!({
     let archive = SqliteArchive::for_writing(&store.path()).unwrap();
     (store, Box::new(archive))
 });
+
+storage::registry_suite!({
+    let store = Temporary::new();
+    let beside = SqliteBeside::open(&store.path()).unwrap();
+    (store, Box::new(beside))
+});
+
+/// What a second process has, as whole as what who serves has.
+mod beside {
+    use super::*;
+
+    struct Alone {
+        store: SqliteBeside,
+        _folder: TempDir,
+    }
+
+    impl Deref for Alone {
+        type Target = SqliteBeside;
+
+        fn deref(&self) -> &SqliteBeside {
+            &self.store
+        }
+    }
+
+    storage::storage_suite!({
+        let folder = tempfile::tempdir().unwrap();
+        Alone { store: SqliteBeside::open(&folder.path().join("metagate.db")).unwrap(), _folder: folder }
+    });
+}
+
+#[tokio::test]
+async fn records_are_there_after_reopening() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("metagate.db");
+    let record = |id: &str, body: Option<&str>| RecordChange {
+        kind: "user".to_owned(),
+        id: id.to_owned(),
+        body: body.map(|body| body.as_bytes().to_vec()),
+    };
+    {
+        let store = SqliteStore::open(&path).unwrap();
+        store.change(0, vec![record("a", Some("1")), record("b", Some("2"))]).await.unwrap();
+        store.change(1, vec![record("b", None)]).await.unwrap();
+    }
+    let store = SqliteStore::open(&path).unwrap();
+    let all = store.changes(0).await.unwrap();
+    assert_eq!((all.revision, all.records), (2, vec![record("a", Some("1"))]));
+    assert_eq!(store.changes(1).await.unwrap().records, vec![record("b", None)]);
+}
 
 fn set(key: &str, value: &[u8]) -> Change {
     Change::Set { key: Key::new(key.to_owned()).unwrap(), value: Bytes::copy_from_slice(value) }

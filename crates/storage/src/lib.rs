@@ -20,7 +20,7 @@ pub use commit::{Commit, Observer};
 pub use error::StoreError;
 pub use judge::{Effect, judge};
 pub use memory::MemoryStore;
-pub use registry::Registry;
+pub use registry::{Registry, SharedStore};
 
 /// How things stand for a call.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::StoreError;
+use crate::{Store, StoreError};
 
 /// How long a record's kind and id may be together, in bytes.
 pub const NAME_BYTES_MAX: usize = 500;
@@ -56,6 +56,11 @@ pub trait Registry: Send + Sync + 'static {
     /// [`StoreError::TooLarge`] for a name or a body that is longer than it may be.
     async fn change(&self, expected: u64, changes: Vec<RecordChange>) -> Result<u64, StoreError>;
 }
+
+/// A store that also keeps what gateways share.
+pub trait SharedStore: Store + Registry {}
+
+impl<S: Store + Registry> SharedStore for S {}
 
 /// # Errors
 /// [`StoreError::TooLarge`] for a name or a body that is longer than it may be.

@@ -14,3 +14,8 @@ storage::archive_suite!({
     let store = Arc::new(MemoryStore::new());
     (store.clone(), store)
 });
+
+storage::registry_suite!({
+    let store = Arc::new(MemoryStore::new());
+    (store.clone(), store)
+});

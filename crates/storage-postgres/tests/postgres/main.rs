@@ -22,4 +22,10 @@ mod alone {
         let store = std::sync::Arc::new(fixture::fresh().await);
         (store.clone(), store)
     });
+
+    storage::registry_suite!(where fixture::server().is_some() => {
+        let database = fixture::database().await;
+        let url = fixture::server().unwrap().url(&database);
+        (Box::new(fixture::open(&url).await), Box::new(fixture::open(&url).await))
+    });
 }

@@ -25,23 +25,23 @@ async fn of_many_that_start_at_once_one_migrates() {
     for outcome in join_all((0..8).map(|_| fixture::try_open(&url))).await {
         outcome.unwrap();
     }
-    assert_eq!(server.sql(&database, "SELECT version, oldest FROM metagate.schema_version"), "2|1");
+    assert_eq!(server.sql(&database, "SELECT version, oldest FROM metagate.schema_version"), "3|1");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_newer_schema_is_used_if_it_says_that_it_can_be() {
     let server = server!();
     let database = fixture::database().await;
-    server.sql(&database, "UPDATE metagate.schema_version SET version = 3");
+    server.sql(&database, "UPDATE metagate.schema_version SET version = 4");
     server.sql(&database, "ALTER TABLE metagate.organization ADD COLUMN colour text DEFAULT 'red'");
     let store = fixture::open(&server.url(&database)).await;
     let id = OrganizationId::new("o").unwrap();
     store.create_organization(&id, "O").await.unwrap();
     assert_eq!(store.organization(&id).await.unwrap().unwrap().name, "O");
 
-    server.sql(&database, "UPDATE metagate.schema_version SET oldest = 3");
+    server.sql(&database, "UPDATE metagate.schema_version SET oldest = 4");
     let error = fixture::try_open(&server.url(&database)).await.err().unwrap();
-    assert!(matches!(error, OpenError::NewerSchema { found: 3, oldest: 3, known: 2 }), "{error}");
+    assert!(matches!(error, OpenError::NewerSchema { found: 4, oldest: 4, known: 3 }), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

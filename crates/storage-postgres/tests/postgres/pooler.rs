@@ -17,3 +17,8 @@ async fn fresh() -> Box<storage_postgres::PostgresStore> {
 }
 
 storage::storage_suite!(where POOLER.is_some() => fresh().await);
+
+storage::registry_suite!(where POOLER.is_some() => {
+    let store: std::sync::Arc<storage_postgres::PostgresStore> = fresh().await.into();
+    (store.clone(), store)
+});

@@ -7,22 +7,15 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    thread,
-    time::Duration,
 };
 
 use domain::{Details, Organization, OrganizationState, Timestamp};
 use rusqlite::{
-    Connection, ErrorCode, MAIN_DB, OpenFlags, OptionalExtension, TransactionBehavior, params,
-    wal::CheckpointMode,
+    Connection, ErrorCode, MAIN_DB, OptionalExtension, TransactionBehavior, params, wal::CheckpointMode,
 };
 use storage::archive::{Import, ImportError, Record};
 
-use crate::{Row, checksum::VFS, error::failure, operation, schema};
-
-/// How often, and after how long, it is tried to write beside who serves the store.
-const ATTEMPTS: i32 = 60_000;
-const ATTEMPT_WAIT: Duration = Duration::from_millis(1);
+use crate::{Row, beside, error::failure, operation, schema};
 
 /// How many pages of the write-ahead log are worth a checkpoint.
 const LOG_PAGES_MAX: usize = 4_000;
@@ -42,14 +35,7 @@ pub(super) struct Importer {
 
 impl Importer {
     pub(super) fn open(path: &Path) -> rusqlite::Result<Self> {
-        let mut connection =
-            Connection::open_with_flags_and_vfs(path, OpenFlags::SQLITE_OPEN_READ_WRITE, VFS)?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        // SQLite's own way to wait sleeps longer and longer, and beside a busy server would hardly find it pausing.
-        connection.busy_handler(Some(|attempt| {
-            thread::sleep(ATTEMPT_WAIT);
-            attempt < ATTEMPTS
-        }))?;
+        let mut connection = beside::connect(path)?;
         // Checkpoints are made by hand: SQLite would tell nobody if one failed.
         let log_pages = Arc::new(AtomicUsize::new(0));
         let seen = log_pages.clone();

@@ -99,7 +99,7 @@ impl SqliteArchive {
 
 /// Brings the store to this version if nobody has it; else leaves that to who has it. Returns a lock that others may
 /// share, but nobody who begins to serve the store.
-fn open(path: &Path) -> Result<Lock, OpenError> {
+pub(crate) fn open(path: &Path) -> Result<Lock, OpenError> {
     if let Some(lock) = lock::alone(path)? {
         drop(schema::open(path, Mistake::None)?);
         return lock.share();

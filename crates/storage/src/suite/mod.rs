@@ -12,6 +12,7 @@
 
 pub mod archive;
 pub mod model;
+pub mod registry;
 pub mod rules;
 
 /// A rule. Panics if the store, fresh and empty, does not keep it.
@@ -155,5 +156,62 @@ macro_rules! archive_suite {
     };
     ($make:expr) => {
         $crate::archive_suite!(where true => $make);
+    };
+}
+
+/// A rule of [`Registry`](crate::Registry). Panics if the store, fresh and empty, does not keep it; it is given twice, as two
+/// gateways or processes have it, or as one.
+pub type RegistryRule = for<'a> fn(
+    &'a dyn crate::SharedStore,
+    &'a dyn crate::SharedStore,
+) -> futures_util::future::LocalBoxFuture<'a, ()>;
+
+/// Hands the names of the rules of [`Registry`](crate::Registry) to a macro, behind what that is given besides.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! registry_rules {
+    ($with:path => $($given:tt)*) => {
+        $with! { $($given)* =>
+            what_was_changed_is_read_back
+            a_change_behind_another_leaves_no_trace
+            of_racing_changes_one_is_made
+            increments_add_up_to_the_whole
+            a_standing_tells_of_a_change_at_once
+            a_standing_tells_of_the_organization
+            what_is_too_large_leaves_no_trace
+        }
+    };
+}
+
+macro_rules! registry_table {
+    (=> $($rule:ident)*) => {
+        /// The rules of [`Registry`](crate::Registry), with their names.
+        pub const REGISTRY_RULES: &[(&str, RegistryRule)] =
+            &[$((stringify!($rule), |here, there| Box::pin(registry::$rule(here, there)))),*];
+    };
+}
+
+registry_rules! { registry_table => }
+
+/// Emits the suite of [`Registry`](crate::Registry) as tests. The expression makes a fresh, empty store, and gives it twice.
+#[macro_export]
+macro_rules! registry_suite {
+    (where $there:expr => $make:expr) => {
+        $crate::registry_rules! { $crate::registry_suite => $there, $make }
+    };
+    ($there:expr, $make:expr => $($rule:ident)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $rule() {
+                if !$there {
+                    return;
+                }
+                let (here, there) = $make;
+                $crate::suite::registry::$rule(&*here, &*there).await;
+            }
+        )*
+    };
+    ($make:expr) => {
+        $crate::registry_suite!(where true => $make);
     };
 }
