@@ -15,6 +15,8 @@ pub(crate) fn revision(connection: &Connection) -> rusqlite::Result<u64> {
 
 /// What has changed after the change of this number.
 pub(crate) fn changes(connection: &Connection, since: u64) -> rusqlite::Result<Changes> {
+    // Past the last number there is nothing.
+    let since = i64::try_from(since).unwrap_or(i64::MAX);
     let snapshot = connection.unchecked_transaction()?;
     let mut select = snapshot.prepare_cached(
         "SELECT kind, id, body FROM record WHERE revision > ?1 AND (body IS NOT NULL OR ?1 > 0) ORDER BY kind, id",
@@ -31,10 +33,11 @@ pub(crate) fn change(
     expected: u64,
     changes: Vec<RecordChange>,
 ) -> Result<u64, StoreError> {
+    let last = i64::try_from(expected).map_err(|_| StoreError::Conflict)?;
     let mut advance = connection
         .prepare_cached("UPDATE registry SET revision = revision + 1 WHERE revision = ?1")
         .map_err(failure)?;
-    if advance.execute([expected]).map_err(failure)? == 0 {
+    if advance.execute([last]).map_err(failure)? == 0 {
         return Err(StoreError::Conflict);
     }
     let mut put = connection
@@ -44,7 +47,7 @@ pub(crate) fn change(
         )
         .map_err(failure)?;
     for RecordChange { kind, id, body } in changes {
-        put.execute((kind, id, body, expected + 1)).map_err(failure)?;
+        put.execute((kind, id, body, last + 1)).map_err(failure)?;
     }
     Ok(expected + 1)
 }

@@ -267,13 +267,11 @@ impl Work {
         let (failed, answer) = operation.perform(&mut step);
         let row = step.row;
         answers.push(answer);
-        match (failed, row) {
+        match failed {
             // Some failures end the whole transaction (sqlite.org/lang_transaction.html, section 3.1).
-            (Some(error), _) if self.connection.is_autocommit() => return Err(error),
-            (None, Some(row)) => {
-                changed.insert(row.organization.id.clone(), row);
-            }
-            _ => self.execute("ROLLBACK TO operation").map_err(failure)?,
+            Some(error) if self.connection.is_autocommit() => return Err(error),
+            Some(_) => self.execute("ROLLBACK TO operation").map_err(failure)?,
+            None => changed.extend(row.map(|row| (row.organization.id.clone(), row))),
         }
         self.execute("RELEASE operation").map_err(failure)
     }
