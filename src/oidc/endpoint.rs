@@ -56,7 +56,10 @@ pub(super) async fn answer(endpoint: &Endpoint, gatekeeper: &Gatekeeper, request
     };
     let realm = gatekeeper.realm().await;
     let work = async {
-        realm.instance().check(&head).map_err(|error| error.to_status(Language::En))?;
+        if let Err(error) = realm.instance().check(&head) {
+            let message = error.to_status(Language::En).message;
+            return Ok(reply::not_found(&message));
+        }
         let outcome = async {
             if !endpoint.methods.contains(&method) {
                 return Err(Failure::Method(endpoint.methods));

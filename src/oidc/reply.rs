@@ -87,7 +87,12 @@ pub(super) fn written(json: &str) -> Response<Body> {
 
 /// The answer to a path that there is not.
 pub(super) fn page_not_found() -> Response<Body> {
-    let mut response = Response::new("404 page not found\n".into());
+    not_found("404 page not found")
+}
+
+/// An answer that is no JSON.
+pub(super) fn not_found(message: &str) -> Response<Body> {
+    let mut response = Response::new(format!("{message}\n").into());
     *response.status_mut() = StatusCode::NOT_FOUND;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));

@@ -15,6 +15,7 @@ mod keys;
 mod languages;
 mod limits;
 mod listeners;
+mod logins;
 mod metrics;
 mod reload;
 mod reload_settings;

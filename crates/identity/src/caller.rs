@@ -42,6 +42,7 @@ pub enum Denied {
 pub(crate) struct User {
     pub(crate) id: UserId,
     pub(crate) name: String,
+    pub(crate) display_name: Option<String>,
     pub(crate) organization: OrganizationId,
     /// Neither inactive nor locked, nor of an organization that the file calls removed.
     pub(crate) is_active: bool,
@@ -86,6 +87,11 @@ impl Caller {
     /// The user's name, by which it logs in.
     pub fn name(&self) -> &str {
         &self.0.name
+    }
+
+    /// What the user is called, where people read it.
+    pub fn display_name(&self) -> &str {
+        self.0.display_name.as_deref().unwrap_or(&self.0.name)
     }
 
     /// The form of the access tokens that the user gets.
@@ -145,6 +151,7 @@ mod tests {
         Caller(Arc::new(User {
             id: UserId::new("u"),
             name: "u".to_owned(),
+            display_name: None,
             organization: organization("home"),
             is_active: true,
             preferred_language: None,

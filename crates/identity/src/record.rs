@@ -44,6 +44,9 @@ pub enum UserState {
 pub struct Account {
     /// By which it logs in; unique in any letters' case.
     pub name: String,
+    /// What it is called, where people read it, if that is not its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
     /// Its home.
     pub organization: String,
     /// Whether it may do anything.
@@ -114,6 +117,7 @@ impl Account {
     pub fn new(name: &str, organization: &OrganizationId, now: Timestamp) -> Self {
         Self {
             name: name.to_owned(),
+            display_name: None,
             organization: organization.to_string(),
             state: UserState::Active,
             access_tokens: AccessTokens::Bearer,
@@ -168,6 +172,7 @@ impl Account {
         Some(User {
             id: UserId::new(id),
             name: self.name.clone(),
+            display_name: self.display_name.clone(),
             organization: OrganizationId::new(&self.organization).ok()?,
             is_active: self.state == UserState::Active,
             preferred_language: self.preferred_language.as_deref().and_then(Language::lookup),

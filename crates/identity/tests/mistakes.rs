@@ -167,7 +167,7 @@ fn tokens_in_the_wrong_place_are_not_shown() {
         ),
         (
             "value = \"SECRET\"\n",
-            "8:1: unknown field `value`, expected one of `id`, `name`, `organization`, `state`, `preferred_language`, `access_token_type`, `token`, `secret`, `key`",
+            "8:1: unknown field `value`, expected one of `id`, `name`, `display_name`, `organization`, `state`, `preferred_language`, `access_token_type`, `token`, `secret`, `key`",
         ),
         (
             "[[user.token]]\nvalue = \"SECRET\"\n[[user.token]]\nvalue = \"SECRET\"\n",

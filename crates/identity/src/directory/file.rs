@@ -33,6 +33,7 @@ pub(crate) struct Organization {
 pub(crate) struct User {
     pub(crate) id: Spanned<String>,
     pub(crate) name: Spanned<String>,
+    pub(crate) display_name: Option<Spanned<String>>,
     pub(crate) organization: Spanned<String>,
     pub(crate) state: UserState,
     pub(crate) preferred_language: Option<Spanned<String>>,
@@ -141,6 +142,7 @@ fn user<'t>(table: &'t DeTable<'t>, at: usize, problems: &mut Problems<'_>) -> O
     let known = [
         "id",
         "name",
+        "display_name",
         "organization",
         "state",
         "preferred_language",
@@ -152,6 +154,7 @@ fn user<'t>(table: &'t DeTable<'t>, at: usize, problems: &mut Problems<'_>) -> O
     let forms = [("bearer", AccessTokens::Bearer), ("jwt", AccessTokens::Jwt)];
     let mut fields = Fields::of(table, at, &known, problems);
     let (id, name) = (fields.required("id", TEXT), fields.required("name", TEXT));
+    let display_name = fields.optional("display_name", TEXT);
     let organization = fields.required("organization", TEXT);
     let state = fields.choice("state", &states);
     let preferred_language = fields.optional("preferred_language", TEXT);
@@ -165,6 +168,7 @@ fn user<'t>(table: &'t DeTable<'t>, at: usize, problems: &mut Problems<'_>) -> O
     Some(User {
         id: id?,
         name: name?,
+        display_name,
         organization: organization?,
         state: state?,
         preferred_language,

@@ -122,6 +122,7 @@ impl Resolver<'_> {
         for file::User {
             id,
             name,
+            display_name,
             organization: home,
             state,
             preferred_language,
@@ -154,6 +155,7 @@ impl Resolver<'_> {
             let user = Arc::new(User {
                 id: UserId::new(id.get_ref()),
                 name: name.get_ref().clone(),
+                display_name: display_name.map(Spanned::into_inner),
                 organization,
                 is_active: state == UserState::Active && !is_removed,
                 preferred_language,

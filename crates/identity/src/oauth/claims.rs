@@ -44,7 +44,7 @@ impl Claims {
     /// Adds what the `profile` scope tells.
     pub fn push_profile(&mut self, user: &Caller, scopes: &[String]) -> &mut Self {
         if scopes.iter().any(|scope| scope == scope::PROFILE) {
-            self.push("name", user.name())
+            self.push("name", user.display_name())
                 .push("updated_at", seconds(user.changed()))
                 .push("preferred_username", user.name());
         }

@@ -27,6 +27,7 @@ mod tests {
         Caller(Arc::new(User {
             id: UserId::new("u"),
             name: "name".to_owned(),
+            display_name: None,
             organization: OrganizationId::new("o").unwrap(),
             is_active: true,
             preferred_language: None,
