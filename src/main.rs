@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use metagate::{config::Flags, serve, store};
+use metagate::{accounts, config::Flags, serve, store};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -32,6 +32,21 @@ enum Command {
     /// Works on what `--storage` names, also while it is being served. Says what it did on stdout, with `--json` as one JSON
     /// object; what went wrong is one line on stderr, and exit code 1.
     Store(Box<store::Arguments>),
+    /// Users: add, list, remove, deactivate, lock, reactivate.
+    ///
+    /// These commands, and those for tokens, keys, secrets, members and organizations, work on the store that `--storage`
+    /// names, also while it is being served: each gateway sees the change with its next call.
+    User(Box<accounts::User>),
+    /// Personal access tokens of users: create, list, revoke.
+    Token(Box<accounts::Token>),
+    /// Keys by which users log in: create, list, remove.
+    Key(Box<accounts::Key>),
+    /// Secrets by which users log in: create, remove.
+    Secret(Box<accounts::Secret>),
+    /// Roles of users: add, remove.
+    Member(Box<accounts::Member>),
+    /// Organizations: add, list, deactivate, reactivate, remove.
+    Org(Box<accounts::Organization>),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +65,12 @@ fn start(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     match command {
         Command::Serve(flags) => runtime.block_on(serve::run(*flags))?,
         Command::Store(arguments) => runtime.block_on(store::run(*arguments))?,
+        Command::User(arguments) => runtime.block_on(arguments.run())?,
+        Command::Token(arguments) => runtime.block_on(arguments.run())?,
+        Command::Key(arguments) => runtime.block_on(arguments.run())?,
+        Command::Secret(arguments) => runtime.block_on(arguments.run())?,
+        Command::Member(arguments) => runtime.block_on(arguments.run())?,
+        Command::Org(arguments) => runtime.block_on(arguments.run())?,
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ const IN_MEMORY: CommandError =
     CommandError::Unsupported("memory: is a store that ends with the process that serves it");
 
 /// Opens a store that is there.
-pub(super) async fn for_reading(
+pub(crate) async fn for_reading(
     storage: &Storage,
     config: &Config,
 ) -> Result<Box<dyn Archive>, CommandError> {

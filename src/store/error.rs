@@ -64,6 +64,9 @@ pub enum CommandError {
     /// The store cannot do that.
     #[error("{0}")]
     Unsupported(&'static str),
+    /// What was asked for cannot be, for this reason.
+    #[error("{0}")]
+    Refused(String),
     /// The ZITADEL does not answer, or with something else than was asked for.
     #[error("{0}")]
     Zitadel(String),

@@ -11,11 +11,13 @@ mod zitadel;
 
 use std::path::PathBuf;
 
+pub(crate) use archive::for_reading;
 use clap::{Args, Subcommand};
 pub use error::CommandError;
 use import::Verified;
 use progress::Bar;
-use report::{Checked, Counted, Failed, Moved, Report};
+use report::{Checked, Counted, Moved};
+pub(crate) use report::{Failed, Report};
 use storage::{Archive, archive::Records};
 
 use crate::{

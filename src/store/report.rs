@@ -11,7 +11,7 @@ use storage::archive::Stats;
 use super::CommandError;
 
 /// Something that is said as lines of text, or as one JSON object.
-pub(super) trait Report: Serialize + Display {
+pub(crate) trait Report: Serialize + Display {
     /// Says it on stdout.
     fn print(&self, json: bool) -> Result<(), CommandError> {
         self.write(json, &mut io::stdout().lock(), "stdout")
@@ -37,7 +37,7 @@ impl<T: Serialize + Display> Report for T {}
 
 /// Why nothing was done, for machines; people have it on stderr.
 #[derive(Serialize)]
-pub(super) struct Failed {
+pub(crate) struct Failed {
     /// In one line.
     pub error: String,
 }

@@ -26,6 +26,14 @@ pub const INSTANCE: &str = "instance";
 /// The id of the one record of its kind.
 pub const INSTANCE_ID: &str = "instance";
 
+/// A new id, of 18 digits.
+///
+/// # Errors
+/// If the system has no random bytes.
+pub fn new_id() -> Result<String, getrandom::Error> {
+    random::id()
+}
+
 /// Whether a user may do anything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
