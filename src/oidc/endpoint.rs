@@ -68,15 +68,13 @@ pub(super) async fn answer(endpoint: &Endpoint, gatekeeper: &Gatekeeper, request
             let call = call(&realm, gatekeeper, head.clone(), form, asked);
             (endpoint.work)(&call).await
         };
-        match outcome.await {
-            Ok(response) => Ok(response),
-            Err(Failure::Error(error)) => {
+        Ok(outcome.await.unwrap_or_else(|failure| {
+            if let Failure::Error(error) = &failure {
                 let cause = error.to_string();
                 tracing::error!(cause, request_id = head.record.request_id(), "a login failed");
-                Err(error.to_status(Language::En))
             }
-            Err(failure) => Ok(reply::failure(&failure)),
-        }
+            reply::failure(&failure)
+        }))
     };
     head.conclude(work).await
 }

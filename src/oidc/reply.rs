@@ -45,6 +45,9 @@ pub(super) fn failure(failure: &Failure) -> Response<Body> {
         Failure::Unauthorized(error, reason) => (StatusCode::UNAUTHORIZED, *error, Some(*reason)),
         Failure::Method(_) => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request", Some("method not allowed")),
         Failure::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", Some("request too large")),
+        Failure::Error(Error::Unavailable { .. }) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", None)
+        }
         Failure::Error(_) => (StatusCode::INTERNAL_SERVER_ERROR, "server_error", None),
     };
     let mut response = json(&Refusal { error, error_description: description });

@@ -85,7 +85,7 @@ async fn fill(folder: &Path, store: &str) {
 
 const RECORDS: usize = 1_204;
 
-static POSTGRES: LazyLock<Option<PrivatePostgres>> = LazyLock::new(|| {
+pub static POSTGRES: LazyLock<Option<PrivatePostgres>> = LazyLock::new(|| {
     PrivatePostgres::start(&["fsync=off"]).map_err(|reason| eprintln!("skipped: {reason}")).ok()
 });
 

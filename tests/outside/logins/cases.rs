@@ -112,6 +112,17 @@ async fn send(server: &Server, method: &str, path: &str, headers: &[(String, Str
     Answer { status, head: head.to_lowercase(), body: body.to_owned() }
 }
 
+/// What a login that says this is answered.
+pub async fn send_form(server: &Server, form: &[(String, String)]) -> Value {
+    let headers = [("host".to_owned(), server.address.to_string()), form_type()];
+    serde_json::from_str(&send(server, "POST", "/oauth/v2/token", &headers, &encoded(form)).await.body)
+        .unwrap()
+}
+
+fn form_type() -> (String, String) {
+    ("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned())
+}
+
 /// What a login gets.
 async fn login(server: &Server, login: &Value) -> String {
     let text = |name: &str| plain(login[name].as_str().unwrap_or_default());
@@ -130,8 +141,7 @@ async fn login(server: &Server, login: &Value) -> String {
         say("grant_type", JWT_BEARER.to_owned());
         say("assertion", keys::signed(&header, &claims, "own"));
     }
-    let headers = [("host", host), ("content-type", "application/x-www-form-urlencoded")];
-    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let headers = [("host".to_owned(), host.to_owned()), form_type()];
     let answer = send(server, "POST", "/oauth/v2/token", &headers, &encoded(&form)).await;
     assert_eq!(answer.status, 200, "{login}: {}", answer.body);
     let answer: Value = serde_json::from_str(&answer.body).unwrap();

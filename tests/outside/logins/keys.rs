@@ -1,11 +1,15 @@
 //! The keys of the users and clients, and what they sign.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{
+    collections::HashMap,
+    sync::LazyLock,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use identity::oauth::service_account_key;
 use jsonwebtoken::{Algorithm, EncodingKey, crypto::sign};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// By id: the public half in PEM, and the private one. `other` is nobody's.
 static KEYS: LazyLock<HashMap<&str, (String, String)>> = LazyLock::new(|| {
@@ -43,4 +47,15 @@ pub fn signed(header: &Value, claims: &Value, how: &str) -> String {
         _ => return format!("{message}."),
     };
     format!("{message}.{}", sign(message.as_bytes(), &key, algorithm).unwrap())
+}
+
+/// What the user of a service account's key file logs in with.
+pub fn service_account_assertion(file: &Value, issuer: &str) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let id = &file["userId"];
+    let claims = json!({"iss": id, "sub": id, "aud": issuer, "iat": now, "exp": now + 3600});
+    let header = json!({"alg": "RS256", "kid": file["keyId"]});
+    let message = format!("{}.{}", BASE64.encode(header.to_string()), BASE64.encode(claims.to_string()));
+    let key = EncodingKey::from_rsa_pem(file["key"].as_str().unwrap().as_bytes()).unwrap();
+    format!("{message}.{}", sign(message.as_bytes(), &key, Algorithm::RS256).unwrap())
 }

@@ -7,3 +7,6 @@
 mod cases;
 mod directory;
 mod keys;
+
+pub use cases::send_form;
+pub use keys::service_account_assertion;

@@ -85,7 +85,8 @@ impl Rotation {
         let current = starts().filter(|start| *start <= now).max();
         let mut missing = Vec::new();
         if current.is_none() {
-            missing.push(Timestamp::from_micros(now));
+            // Other gateways' clocks may be behind, and so is the call that waits for it.
+            missing.push(Timestamp::from_micros(now - PUBLISHED_BEFORE));
         }
         if starts().all(|start| start <= now) {
             let next = (current.unwrap_or(now) + SIGNS).max(now + PUBLISHED_BEFORE);
