@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use storage::{SharedStore, StoreError};
 use tokio::sync::{RwLock, RwLockWriteGuard};
 
-use super::instance::Instance;
+use super::{instance::Instance, throttle::Throttle};
 use crate::{
     authority::Authority,
     front::{Access, Admission, Call, Head},
@@ -27,6 +27,8 @@ pub struct Realm {
     pub trusted_proxies: Vec<IpNet>,
     /// What the server is known by, if it does not go by what requests say.
     pub external_url: Option<String>,
+    /// How often a peer may fail to say who it is, in a minute.
+    pub failed_logins: u32,
 }
 
 impl Realm {
@@ -46,12 +48,18 @@ pub struct Gatekeeper {
     realm: Arc<RwLock<Realm>>,
     store: Arc<dyn SharedStore>,
     authority: Arc<Authority>,
+    throttle: Throttle,
 }
 
 impl Gatekeeper {
     /// A gatekeeper of `store`. The directory of `realm` is that of `authority`.
     pub fn new(realm: Realm, store: Arc<dyn SharedStore>, authority: Arc<Authority>) -> Self {
-        Self { realm: Arc::new(RwLock::new(realm)), store, authority }
+        Self { realm: Arc::new(RwLock::new(realm)), store, authority, throttle: Throttle::default() }
+    }
+
+    /// Who has failed to say who it is.
+    pub fn throttle(&self) -> &Throttle {
+        &self.throttle
     }
 
     /// Who there is.
@@ -83,9 +91,15 @@ impl Gatekeeper {
         loop {
             let state = self.authority.state();
             let caller = match state.identity.authenticate(authorization, &issuer, Timestamp::now()) {
-                // It may be a new one.
-                Err(Refusal::TokenInvalid) if self.authority.look(asked).await.map_err(unavailable)? => {
-                    continue;
+                Err(Refusal::TokenInvalid) => {
+                    let peer = realm.instance().caller_address(head);
+                    self.throttle.check(peer, asked, realm.failed_logins)?;
+                    // It may be a new one.
+                    if self.authority.look(asked).await.map_err(unavailable)? {
+                        continue;
+                    }
+                    self.throttle.failed(peer, asked, realm.failed_logins);
+                    return Err(Refusal::TokenInvalid.into());
                 }
                 caller => caller?,
             };
@@ -180,7 +194,12 @@ mod tests {
              token = [{{ value = \"{token}\" }}]\n"
         );
         let directory = Directory::parse(&text, "directory.toml").unwrap();
-        Realm { directory: directory.into(), trusted_proxies: Vec::new(), external_url: None }
+        Realm {
+            directory: directory.into(),
+            trusted_proxies: Vec::new(),
+            external_url: None,
+            failed_logins: 600,
+        }
     }
 
     async fn admit(gatekeeper: &Gatekeeper, token: &str) -> Result<Call, Error> {

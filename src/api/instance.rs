@@ -1,5 +1,7 @@
 //! Whether a request names a host that is served (contract 5.5, departure D7).
 
+use std::net::IpAddr;
+
 use domain::Error;
 use http::HeaderMap;
 use ipnet::IpNet;
@@ -56,6 +58,16 @@ impl Instance<'_> {
             host = hosts.into_iter().filter_map(text).find(|host| is_host(host)).unwrap_or(host);
         }
         format!("{scheme}://{host}")
+    }
+
+    /// Where the request comes from: the peer, or whom a proxy names that is trusted. `None` where nobody knows.
+    pub fn caller_address(&self, head: &Head) -> Option<IpAddr> {
+        let forwarded = || {
+            let header = head.headers.get_all("x-forwarded-for").into_iter().next_back()?.to_str().ok()?;
+            header.rsplit(',').next()?.trim().parse().ok()
+        };
+        let forwarded = if self.trusts(head.record.peer) { forwarded() } else { None };
+        forwarded.or(head.record.peer.address)
     }
 
     /// The domain that organizations' domains are below.

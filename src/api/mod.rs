@@ -5,6 +5,7 @@ mod instance;
 mod management;
 mod metadata;
 mod organization;
+mod throttle;
 
 /// Everything that follows from the protos: messages, their JSON and rules, service traits, RPC tables.
 #[allow(missing_docs, clippy::all, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -20,6 +21,7 @@ pub const OPENAPI: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/openapi.jso
 
 pub use admission::{Gatekeeper, Realm, unavailable};
 pub use instance::Instance;
+pub use throttle::Throttle;
 
 use std::sync::Arc;
 

@@ -35,6 +35,10 @@ pub struct Flags {
     /// says [env: METAGATE_EXTERNAL_URL]
     #[arg(long, value_name = "URL")]
     pub external_url: Option<String>,
+    /// Authentications that may fail in a minute, of one peer (or of whom a trusted proxy names); then it is told to come later
+    /// [env: METAGATE_FAILED_LOGINS_PER_MINUTE] [default: 600]
+    #[arg(long, value_name = "COUNT")]
+    pub failed_logins_per_minute: Option<String>,
     /// PEM file of the server's certificate and those that lead to its root; with it and the key, TLS only
     /// [env: METAGATE_TLS_CERTIFICATE]
     #[arg(long, value_name = "FILE")]

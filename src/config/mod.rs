@@ -43,6 +43,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// What the server is known by, `scheme://host[:port]`; `None`: what each request says.
     pub external_url: Option<String>,
+    /// How often a peer may fail to say who it is, in a minute.
+    pub failed_logins: u32,
     /// By full name of a service: its largest request message, in bytes.
     pub message_bytes_max: BTreeMap<String, usize>,
     /// Whether JSON is refused that says what its message does not know.
@@ -50,6 +52,9 @@ pub struct Config {
     /// What peers may use.
     pub limits: Limits,
 }
+
+/// A guess each tenth of a second.
+const FAILED_LOGINS_PER_MINUTE: u32 = 600;
 
 /// A place to listen at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -175,6 +180,11 @@ impl Config {
                 values::networks,
             )?,
             external_url: sources.setting("external-url", flags.external_url, "", values::origin)?,
+            failed_logins: sources.limit(
+                Limits::FAILED_LOGINS,
+                flags.failed_logins_per_minute,
+                FAILED_LOGINS_PER_MINUTE,
+            )?,
             message_bytes_max: sources.setting(
                 Limits::MESSAGE_BYTES,
                 flags.message_bytes_max,

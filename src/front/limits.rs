@@ -56,6 +56,8 @@ impl Limits {
     pub const BODY_WAIT: &str = "body-seconds";
     /// The setting of [`Limits::reply_wait`].
     pub const REPLY_WAIT: &str = "reply-seconds";
+    /// The setting of how often a peer may fail to say who it is, in a minute.
+    pub const FAILED_LOGINS: &str = "failed-logins-per-minute";
     /// Not a setting: floods of streams that are reset, of headers, and of frames with which nothing goes on.
     pub const HTTP2_ABUSE: &str = "http2-abuse";
     /// Not a setting: the process may open no more files.

@@ -65,8 +65,15 @@ pub(super) async fn answer(endpoint: &Endpoint, gatekeeper: &Gatekeeper, request
                 return Err(Failure::Method(endpoint.methods));
             }
             let form = Form::read(&query, &head.headers, body, FORM_BYTES_MAX).await?;
+            let peer = realm.instance().caller_address(&head);
+            let throttle = gatekeeper.throttle();
+            throttle.check(peer, asked, realm.failed_logins).map_err(|_| Failure::TooMany)?;
             let call = call(&realm, gatekeeper, head.clone(), form, asked);
-            (endpoint.work)(&call).await
+            let outcome = (endpoint.work)(&call).await;
+            if outcome.as_ref().is_err_and(Failure::is_guess) {
+                throttle.failed(peer, asked, realm.failed_logins);
+            }
+            outcome
         };
         Ok(outcome.await.unwrap_or_else(|failure| {
             if let Failure::Error(error) = &failure {

@@ -19,6 +19,8 @@ pub(super) enum Failure {
     Method(&'static [Method]),
     /// The body is too long, or broke off.
     TooLarge,
+    /// Whoever asks has been wrong too often.
+    TooMany,
     /// The server cannot.
     Error(Error),
 }
@@ -29,6 +31,21 @@ impl Failure {
         Self::OAuth(error, Some(description.into()))
     }
 }
+
+impl Failure {
+    /// Whether it is what somebody is told who guesses.
+    pub(super) fn is_guess(&self) -> bool {
+        let guesses = ["invalid_grant", "invalid_client", "unauthorized_client", "access_denied"];
+        match self {
+            Self::OAuth(error, _) | Self::Unauthorized(error, _) => guesses.contains(error),
+            Self::Request(reason) => *reason == SECRET_INVALID,
+            _ => false,
+        }
+    }
+}
+
+/// Why somebody does not log in who has told a wrong secret.
+pub(super) const SECRET_INVALID: &str = "Errors.User.Machine.Secret.Invalid";
 
 #[derive(Serialize)]
 struct Refusal<'a> {
@@ -45,6 +62,10 @@ pub(super) fn failure(failure: &Failure) -> Response<Body> {
         Failure::Unauthorized(error, reason) => (StatusCode::UNAUTHORIZED, *error, Some(*reason)),
         Failure::Method(_) => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request", Some("method not allowed")),
         Failure::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", Some("request too large")),
+        Failure::TooMany => {
+            let reason = "too many failed authentications: try again later";
+            (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", Some(reason))
+        }
         Failure::Error(Error::Unavailable { .. }) => {
             (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", None)
         }

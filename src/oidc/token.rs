@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::{
     client::{Credentials, credentials},
     endpoint::Call,
-    reply::{self, Failure},
+    reply::{self, Failure, SECRET_INVALID},
 };
 use crate::{authority::State, front::Body};
 
@@ -89,7 +89,7 @@ async fn by_secret(call: &Call) -> Result<(Caller, HomeOrganization), Failure> {
     let home = call.home(&user).await?.ok_or_else(CLIENT_UNKNOWN)?;
     match user.has_secret(&secret) {
         Some(true) => Ok((user, home)),
-        Some(false) => Err(Failure::Request("Errors.User.Machine.Secret.Invalid")),
+        Some(false) => Err(Failure::Request(SECRET_INVALID)),
         None => Err(Failure::Request("Errors.User.Machine.Secret.NotExisting")),
     }
 }

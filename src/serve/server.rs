@@ -223,7 +223,8 @@ fn warn_of(directory: &Directory) {
 
 fn realm(config: &Config, directory: Arc<Directory>) -> Realm {
     let external_url = config.external_url.clone();
-    Realm { directory, trusted_proxies: config.trusted_proxies.clone(), external_url }
+    let (trusted_proxies, failed_logins) = (config.trusted_proxies.clone(), config.failed_logins);
+    Realm { directory, trusted_proxies, external_url, failed_logins }
 }
 
 /// A front door with the limits of `config`.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    dialect::{LIST, dialects},
+    dialect::{Dialect, LIST, dialects},
     logins::{send_form, service_account_assertion},
     server::{Server, metagate},
     store_commands::POSTGRES,
@@ -126,6 +126,7 @@ impl Stage {
 
 const API: &str = "openid urn:zitadel:iam:org:project:id:zitadel:aud";
 const UNAUTHENTICATED: i64 = 16;
+const RESOURCE_EXHAUSTED: i64 = 8;
 
 #[tokio::test]
 async fn a_change_counts_for_the_next_call_at_every_gateway() {
@@ -302,4 +303,38 @@ async fn what_is_secret_is_nowhere() {
             assert!(!is_there, "in {}", Path::new(&place).display());
         }
     }
+}
+
+#[tokio::test]
+async fn whoever_guesses_is_told_to_come_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("directory.toml");
+    let user = "[[organization]]\nid = \"o\"\nname = \"o\"\nstate = \"active\"\n[[user]]\nid = \"u\"\nname = \"u\"\n\
+                organization = \"o\"\nstate = \"active\"\n[[user.token]]\nvalue = \"good\"\n[[user.secret]]\n\
+                value = \"sesame\"\n[[membership]]\nuser = \"u\"\norganization = \"o\"\nroles = [\"ORG_OWNER\"]\n";
+    std::fs::write(&path, format!("{DIRECTORY}{user}")).unwrap();
+    let mut command = metagate();
+    command.args(["serve", "--listen", "127.0.0.1:0", "--storage", "memory:", "--log-level", "error"]);
+    command.args(["--failed-logins-per-minute", "3", "--directory"]).arg(&path);
+    let server = Server::run(command);
+    let code = async |token: &str, dialect: Dialect| {
+        let outcome = dialect.call_as(server.address, token, LIST, json!({})).await;
+        outcome.map_or_else(|failure| failure.code, |_| 0)
+    };
+    for dialect in &dialects()[..3] {
+        assert_eq!(code("bad", *dialect).await, UNAUTHENTICATED);
+    }
+    for dialect in dialects() {
+        assert_eq!(code("bad", dialect).await, RESOURCE_EXHAUSTED, "{dialect:?}");
+        // Whoever knows one is not kept from using it by others behind the same address.
+        assert_eq!(code("good", dialect).await, 0, "{dialect:?}");
+    }
+    let form = [
+        ("grant_type", "client_credentials"),
+        ("client_id", "u"),
+        ("client_secret", "sesame"),
+        ("scope", ""),
+    ];
+    let form = form.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(send_form(&server, &form).await["error"], "temporarily_unavailable");
 }
