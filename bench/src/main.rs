@@ -15,6 +15,7 @@ mod process;
 mod reads;
 mod scale;
 mod start;
+mod streams;
 mod tables;
 mod writers;
 
@@ -127,7 +128,7 @@ async fn run(cli: Cli) -> Result<(), Error> {
                 tables::comparisons(&comparison::run(&binaries, folder.path(), &extent).await?)
             }
             Section::Writers => tables::writers(&writers::run(&binaries, folder.path(), &extent).await?),
-            Section::Postgres => match postgres::run(&binaries, folder.path(), &extent).await? {
+            Section::Postgres => match postgres::run(&binaries, folder.path(), &extent)? {
                 Ok(all) => tables::postgres(&all),
                 Err(reason) => format!("skipped: {reason}\n"),
             },

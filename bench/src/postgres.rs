@@ -1,6 +1,6 @@
 //! Writers to PostgreSQL, beside pgbench on the same server.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, time::Duration};
 
 use private_postgres::PrivatePostgres;
 
@@ -8,9 +8,9 @@ use crate::{
     Error, Extent,
     binaries::Binaries,
     call::{Calls, Encoding},
-    figures::Spread,
+    figures::{Spread, rate},
     process::Server,
-    writers::Load,
+    streams::Writers,
 };
 
 /// How many write at once.
@@ -23,6 +23,12 @@ pub const CLIENTS: usize = 16;
 const ORGANIZATIONS: [usize; 2] = [1, 200];
 
 const VALUE_BYTES: usize = 100;
+
+/// Calls of the first round of a writer: it does not count, and tells how many a longer one may have.
+const WARM_UP_CALLS: usize = 20;
+
+/// How often the log is read: well before the pipe is full.
+const LOG_PAUSE: Duration = Duration::from_millis(2);
 
 /// What pgbench does: as metagate would if it had nothing to keep but values.
 const TABLE: &str = "CREATE TABLE entry (key bigint PRIMARY KEY, value bytea NOT NULL)";
@@ -42,7 +48,7 @@ pub struct Writes {
 }
 
 /// Measures all; or says why it cannot.
-pub async fn run(
+pub fn run(
     binaries: &Binaries,
     folder: &Path,
     extent: &Extent,
@@ -57,20 +63,25 @@ pub async fn run(
     let (clients, threads) = (CLIENTS.to_string(), "2");
     let options = ["-c", &clients, "-j", threads, "-T", &seconds, "-M", "prepared"];
     let most = ORGANIZATIONS.into_iter().max().unwrap_or_default();
-    let server = Server::start(binaries.metagate_of(folder, &postgres.url(&database), most)?)?;
+    let server =
+        Server::start_read(binaries.metagate_of(folder, &postgres.url(&database), most)?, LOG_PAUSE)?;
     let mut all = Vec::new();
     for organizations in ORGANIZATIONS {
         eprintln!("PostgreSQL: {organizations} organizations");
-        let calls = Arc::new(Calls::spread(Encoding::Grpc, VALUE_BYTES, organizations)?);
-        let mut load = Load::open(&server, &calls, WRITERS, extent.duration).await?;
+        let calls = Calls::spread(Encoding::Grpc, VALUE_BYTES, organizations)?;
+        let mut writers = Writers::open(server.address, &calls, WRITERS)?;
+        let warm_up = WARM_UP_CALLS * WRITERS;
+        let elapsed = writers.run(warm_up)?;
+        let count = warm_up.max((rate(warm_up, elapsed) * extent.duration.as_secs_f64()) as usize);
+        let mut round = || writers.run(count).map(|elapsed| rate(count, elapsed));
         let mut rates = Vec::new();
         for pair in 0..extent.pairs {
             let bench = || postgres.pgbench(&database, UPSERT, &options);
             rates.push(if pair % 2 == 0 {
-                (load.round().await?, bench())
+                (round()?, bench())
             } else {
                 let pgbench = bench();
-                (load.round().await?, pgbench)
+                (round()?, pgbench)
             });
         }
         all.push(Writes {

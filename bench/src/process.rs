@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, BufRead, BufReader, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     net::SocketAddr,
     process::{Child, Command, Stdio},
     thread,
@@ -17,6 +17,9 @@ use nix::{
 
 use crate::Error;
 
+/// What a pipe holds (pipe(7)).
+const PIPE_BYTES: usize = 64 * 1024;
+
 /// A running server; killed when it is dropped.
 pub struct Server {
     child: Child,
@@ -27,7 +30,12 @@ pub struct Server {
 
 impl Server {
     /// Runs `command` until it says on stdout where it listens. Its log goes into a pipe, which is read and forgotten.
-    pub fn start(mut command: Command) -> Result<Self, Error> {
+    pub fn start(command: Command) -> Result<Self, Error> {
+        Self::start_read(command, Duration::ZERO)
+    }
+
+    /// The same; the log is read every `pause`, so that nobody is woken for a line.
+    pub fn start_read(mut command: Command, pause: Duration) -> Result<Self, Error> {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -37,7 +45,7 @@ impl Server {
         let pid = Pid::from_raw(child.id().try_into()?);
         let log = child.stderr.take();
         let said = child.stdout.take();
-        thread::spawn(move || log.map(|mut log| io::copy(&mut log, &mut io::sink())));
+        thread::spawn(move || log.map(|log| forget(log, pause)));
         let mut greeting = String::new();
         if let Some(said) = said {
             let mut said = BufReader::new(said);
@@ -89,6 +97,14 @@ impl Server {
         kill(self.pid, Signal::SIGTERM)?;
         let status = self.child.wait()?;
         if status.success() { Ok(()) } else { Err(format!("a server ended with {status}").into()) }
+    }
+}
+
+/// Reads to the end, or to an error.
+fn forget(mut log: impl Read, pause: Duration) {
+    let mut bytes = vec![0; PIPE_BYTES];
+    while log.read(&mut bytes).is_ok_and(|read| read > 0) {
+        thread::sleep(pause);
     }
 }
 
