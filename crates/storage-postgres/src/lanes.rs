@@ -7,7 +7,10 @@ use std::{
 };
 
 use storage::StoreError;
-use tokio::sync::oneshot;
+use tokio::{
+    sync::{Notify, oneshot},
+    time::timeout,
+};
 
 /// How many statements of a kind are under way at most.
 const LANES_MAX: usize = 4;
@@ -16,8 +19,8 @@ const LANES_MAX: usize = 4;
 /// the database may be far away.
 const PATIENCE: Duration = Duration::from_millis(5);
 
-/// A statement waits for the company that the one before had: those who were just answered come again, and a statement costs
-/// more than the wait. Who comes alone waits for nobody.
+/// A statement waits for the company that the one before had, up to so long: those who were just answered come again, and a
+/// statement costs more than the wait. Who comes alone waits for nobody.
 const COMPANY_WAIT: Duration = Duration::from_millis(1);
 
 /// What is done in one statement for all who ask for it.
@@ -60,6 +63,8 @@ pub(crate) struct Lanes<W: Work>(Arc<Shared<W>>);
 struct Shared<W: Work> {
     work: W,
     state: Mutex<State<W>>,
+    /// Told when as many wait as are expected.
+    gathered: Notify,
 }
 
 struct State<W: Work> {
@@ -67,12 +72,14 @@ struct State<W: Work> {
     /// How many lanes there are, and how many of them have taken something.
     lanes: usize,
     at_work: usize,
+    /// For how many a lane waits.
+    expected: usize,
 }
 
 impl<W: Work> Lanes<W> {
     pub(crate) fn new(work: W) -> Self {
-        let state = Mutex::new(State { waiting: VecDeque::new(), lanes: 0, at_work: 0 });
-        Self(Arc::new(Shared { work, state }))
+        let state = Mutex::new(State { waiting: VecDeque::new(), lanes: 0, at_work: 0, expected: 0 });
+        Self(Arc::new(Shared { work, state, gathered: Notify::new() }))
     }
 
     /// Has something done, in a statement that begins after this call. Dropped before that, it is not done.
@@ -81,6 +88,9 @@ impl<W: Work> Lanes<W> {
         {
             let mut state = self.0.lock();
             state.waiting.push_back(Asked { question, since: Instant::now(), reply });
+            if state.waiting.len() == state.expected {
+                self.0.gathered.notify_one();
+            }
             let is_needed = state.at_work == 0 || state.at_work == state.lanes;
             if is_needed && state.lanes < LANES_MAX {
                 state.lanes += 1;
@@ -94,6 +104,20 @@ impl<W: Work> Lanes<W> {
 impl<W: Work> Shared<W> {
     fn lock(&self) -> MutexGuard<'_, State<W>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until so many wait, but not for long.
+    async fn gather(&self, company: usize) {
+        {
+            let mut state = self.lock();
+            if state.waiting.len() >= company {
+                return;
+            }
+            state.expected = company;
+        }
+        // Who was not enough, or came too late, is taken along all the same.
+        let _ = timeout(COMPANY_WAIT, self.gathered.notified()).await;
+        self.lock().expected = 0;
     }
 }
 
@@ -117,11 +141,9 @@ impl<W: Work> Lane<W> {
         loop {
             match self.next() {
                 Next::Statement(batch) => {
-                    let company = batch.len();
+                    let company = batch.len() - 1;
                     self.shared.work.perform(batch).await;
-                    if self.shared.lock().waiting.len() < company - 1 {
-                        tokio::time::sleep(COMPANY_WAIT).await;
-                    }
+                    self.shared.gather(company).await;
                 }
                 Next::Wait(pause) => tokio::time::sleep(pause).await,
                 Next::End => return,
@@ -163,5 +185,41 @@ impl<W: Work> Drop for Lane<W> {
         let mut state = shared.lock();
         self.rest(&mut state);
         state.lanes -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// Answers with the size of the batch.
+    struct Sizes;
+
+    impl Work for Sizes {
+        type Question = ();
+        type Answer = usize;
+
+        async fn perform(&self, batch: Vec<Asked<Self>>) {
+            let size = batch.len();
+            batch.into_iter().for_each(|asked| asked.answer(Ok(size)));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_statement_waits_for_the_company_of_the_one_before_and_no_longer() {
+        let (lanes, start) = (Lanes::new(Sizes), Instant::now());
+        for _ in 0..10 {
+            let sizes = join_all((0..3).map(|_| lanes.ask(()))).await;
+            assert!(sizes.iter().all(|size| matches!(size, Ok(3))), "{sizes:?}");
+        }
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        // Two do not come again.
+        for _ in 0..2 {
+            assert!(matches!(lanes.ask(()).await, Ok(1)));
+            assert_eq!(start.elapsed(), COMPANY_WAIT);
+        }
     }
 }
