@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Instant};
 
 use async_trait::async_trait;
-use domain::{Error, Organization, OrganizationId, OrganizationState, Refusal, Timestamp};
+use domain::{Error, OrganizationId, OrganizationState, Refusal, Timestamp};
+use futures_util::future::try_join;
 use identity::{Caller, Denied, Directory};
 use ipnet::IpNet;
 use storage::{SharedStore, StoreError};
@@ -11,7 +12,7 @@ use tokio::sync::{RwLock, RwLockWriteGuard};
 
 use super::{instance::Instance, throttle::Throttle};
 use crate::{
-    authority::Authority,
+    authority::{Authority, State},
     front::{Access, Admission, Call, Head},
 };
 
@@ -79,67 +80,74 @@ impl Gatekeeper {
         self.realm.read().await.clone()
     }
 
-    /// Who calls, and how the caller's home stands: both as of a moment after `asked`, when the call came.
+    /// Who calls by what is known of users; as of a moment after `asked`, when the call came, if it would be nobody.
     async fn caller(
         &self,
         realm: &Realm,
         head: &Head,
         asked: Instant,
-    ) -> Result<(Caller, Option<Organization>), Error> {
+    ) -> Result<(Caller, Arc<State>), Error> {
         let authorization = head.headers.get("authorization").map(|value| value.as_bytes());
         let issuer = || realm.instance().issuer(head);
         loop {
             let state = self.authority.state();
-            let caller = match state.identity.authenticate(authorization, &issuer, Timestamp::now()) {
+            match state.identity.authenticate(authorization, &issuer, Timestamp::now()) {
                 Err(Refusal::TokenInvalid) => {
                     let peer = realm.instance().caller_address(head);
                     self.throttle.check(peer, asked, realm.failed_logins)?;
                     // It may be a new one.
-                    if self.authority.look(asked).await.map_err(unavailable)? {
-                        continue;
+                    if !self.authority.look(asked).await.map_err(unavailable)? {
+                        self.throttle.failed(peer, asked, realm.failed_logins);
+                        return Err(Refusal::TokenInvalid.into());
                     }
-                    self.throttle.failed(peer, asked, realm.failed_logins);
-                    return Err(Refusal::TokenInvalid.into());
                 }
-                caller => caller?,
-            };
-            let home = self.store.standing(caller.organization()).await.map_err(unavailable)?;
-            if home.revision == state.revision {
-                return Ok((caller, home.organization));
+                caller => return Ok((caller?, state)),
             }
-            self.authority.leave(&state).await.map_err(unavailable)?;
         }
     }
 
     /// The caller, and the organization of the call.
     async fn authenticate(&self, realm: &Realm, head: &Head) -> Result<(Caller, OrganizationId), Error> {
-        let (caller, home) = self.caller(realm, head, Instant::now()).await?;
-        if home.as_ref().is_some_and(|home| home.state == OrganizationState::Removed) {
-            return Err(Refusal::TokenInvalid.into());
-        }
-        head.record.caller(caller.user());
-        let named = head
-            .headers
-            .get(X_ZITADEL_ORGID)
-            .map(|value| value.as_bytes().trim_ascii())
-            .filter(|id| !id.is_empty());
-        let (organization, exists) = match named {
-            None => (caller.organization().clone(), home.is_some()),
-            Some(id) => {
-                let ascii = std::str::from_utf8(id).ok().filter(|id| id.is_ascii());
-                let id =
-                    ascii.and_then(|id| OrganizationId::new(id).ok()).ok_or(Refusal::OrganizationUnknown)?;
-                let exists = id == *caller.organization() && home.is_some()
-                    || self.store.organization(&id).await.map_err(unavailable)?.is_some();
-                (id, exists)
+        let asked = Instant::now();
+        let named = named_organization(head);
+        loop {
+            let (caller, state) = self.caller(realm, head, asked).await?;
+            let other = async {
+                match &named {
+                    Some(Ok(id)) if id != caller.organization() => self.store.organization(id).await,
+                    _ => Ok(None),
+                }
+            };
+            // At once: a store may answer both with one question to its database.
+            let (home, other) =
+                try_join(self.store.standing(caller.organization()), other).await.map_err(unavailable)?;
+            if home.revision != state.revision {
+                // Users have changed since.
+                self.authority.leave(&state).await.map_err(unavailable)?;
+                continue;
             }
-        };
-        if !exists {
-            return Err(Refusal::OrganizationUnknown.into());
+            let home = home.organization;
+            if home.as_ref().is_some_and(|home| home.state == OrganizationState::Removed) {
+                return Err(Refusal::TokenInvalid.into());
+            }
+            head.record.caller(caller.user());
+            let organization = named.transpose()?.unwrap_or_else(|| caller.organization().clone());
+            let exists = home.is_some() && organization == *caller.organization() || other.is_some();
+            if !exists {
+                return Err(Refusal::OrganizationUnknown.into());
+            }
+            head.record.organization(&organization);
+            return Ok((caller, organization));
         }
-        head.record.organization(&organization);
-        Ok((caller, organization))
     }
+}
+
+/// The organization that a call names; an empty name counts as none.
+fn named_organization(head: &Head) -> Option<Result<OrganizationId, Refusal>> {
+    let named = head.headers.get(X_ZITADEL_ORGID)?.as_bytes().trim_ascii();
+    let ascii = str::from_utf8(named).ok().filter(|id| id.is_ascii());
+    let id = ascii.and_then(|id| OrganizationId::new(id).ok()).ok_or(Refusal::OrganizationUnknown);
+    (!named.is_empty()).then_some(id)
 }
 
 #[async_trait]
