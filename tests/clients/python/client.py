@@ -3,50 +3,23 @@
 Arguments: the addresses of a server in cleartext and of one with TLS. The stubs are on the module path.
 """
 
-import base64
-import json
-import pathlib
-import re
 import sys
 
 import grpc
 from google.protobuf import json_format
 from google.rpc import status_pb2
 from zitadel import management_pb2_grpc, message_pb2
-from zitadel.org.v2 import org_service_pb2_grpc
+from zitadel.org.v2 import org_service_pb2_grpc as org_v2
+from zitadel.org.v2beta import org_service_pb2_grpc as org_v2beta
 
-TESTS = pathlib.Path(__file__).resolve().parents[2]
+from scenarios import TESTS, headers_of, mask_times, play, token_of
+
 STUBS = {
     "zitadel.management.v1.ManagementService": management_pb2_grpc.ManagementServiceStub,
-    "zitadel.org.v2.OrganizationService": org_service_pb2_grpc.OrganizationServiceStub,
+    "zitadel.org.v2.OrganizationService": org_v2.OrganizationServiceStub,
+    "zitadel.org.v2beta.OrganizationService": org_v2beta.OrganizationServiceStub,
 }
 DEADLINE_SECONDS = 60
-
-
-def expand(step, organization):
-    """A step with what its placeholders stand for."""
-    text = json.dumps(step).replace("$ORG", organization)
-    zeros = lambda found: base64.b64encode(bytes(int(found[1]))).decode()
-    return json.loads(re.sub(r"\$BYTES\((\d+)\)", zeros, text))
-
-
-def mask_times(value):
-    if isinstance(value, dict):
-        is_time = lambda name: name.endswith(("Date", "Timestamp"))
-        return {name: "$TIME" if is_time(name) else mask_times(member) for name, member in value.items()}
-    return [mask_times(item) for item in value] if isinstance(value, list) else value
-
-
-def headers_of(step, organization):
-    token, selected = step.get("token", "owner"), step.get("organization", organization)
-    headers = []
-    if token:
-        headers.append(("authorization", f"Bearer {token}"))
-    if selected:
-        headers.append(("x-zitadel-orgid", selected))
-    if "language" in step:
-        headers.append(("accept-language", step["language"]))
-    return headers
 
 
 def error_of(error):
@@ -66,38 +39,34 @@ def error_of(error):
     return outcome | {"text": detail.message, "id": detail.id}
 
 
-def play(step, channel, organization):
+def call(step, channel, organization):
     """What a step comes to, as the scenarios write it."""
     service, method = step["rpc"].split("/")
-    call = getattr(STUBS[service](channel), method)
-    descriptor = sys.modules[STUBS[service].__module__.removesuffix("_grpc")].DESCRIPTOR
+    stub = STUBS[service]
+    descriptor = sys.modules[stub.__module__.removesuffix("_grpc")].DESCRIPTOR
     request = descriptor.services_by_name[service.rsplit(".")[-1]].methods_by_name[method].input_type._concrete_class()
     json_format.ParseDict(step["message"], request)
+    headers = list(headers_of(step, organization).items())
+    if token_of(step):
+        headers.append(("authorization", f"Bearer {token_of(step)}"))
     try:
-        reply = call(request, metadata=headers_of(step, organization), timeout=DEADLINE_SECONDS)
+        reply = getattr(stub(channel), method)(request, metadata=headers, timeout=DEADLINE_SECONDS)
     except grpc.RpcError as error:
         return {"error": error_of(error)}
     return {"reply": mask_times(json_format.MessageToDict(reply))}
 
 
 def main(cleartext, tls):
-    steps = json.loads((TESTS / "clients/scenarios.json").read_text())
     certificate = (TESTS / "tls/certificate.pem").read_bytes()
     channels = {
-        "cleartext": grpc.insecure_channel(cleartext),
-        "TLS": grpc.secure_channel(tls, grpc.ssl_channel_credentials(certificate)),
+        "gRPC": grpc.insecure_channel(cleartext),
+        "gRPC, TLS": grpc.secure_channel(tls, grpc.ssl_channel_credentials(certificate)),
     }
     failed = 0
     for index, (name, channel) in enumerate(channels.items()):
         organization = f"org-{index}"
-        for step in (expand(step, organization) for step in steps):
-            want = {kind: step[kind] for kind in ("reply", "error") if kind in step}
-            got = play(step, channel, organization)
-            if got != want:
-                failed += 1
-                print(f"{name}: {step['name']}: got {str(got)[:1000]}, want {str(want)[:1000]}")
+        failed += play("grpcio", grpc.__version__, name, organization, lambda step: call(step, channel, organization))
         channel.close()
-    print(f"python: {len(steps)} scenarios over {', '.join(channels)}: {failed} failed")
     return 1 if failed else 0
 
 
