@@ -2,7 +2,10 @@
 
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-web";
 
+import { createClientTransport } from "@zitadel/client/web";
+
 import { connectEs, grpcWebRuntime, rest } from "./callers.js";
+import { zitadelClient } from "./zitadel-client.js";
 
 const connect = (useBinaryFormat) => ({
   create: (protos, baseUrl) => connectEs(protos, createConnectTransport({ baseUrl, useBinaryFormat })),
@@ -26,5 +29,13 @@ export const CLIENTS = {
   "connect-web gRPC-Web binary": grpcWeb(true),
   "grpc-web text": runtime("text"),
   "grpc-web binary": runtime("binary"),
+  // It can be given no absent token.
+  "@zitadel/client/web gRPC-Web": {
+    create: (protos, baseUrl) =>
+      zitadelClient(protos, (token) =>
+        token === undefined ? createGrpcWebTransport({ baseUrl }) : createClientTransport(token, { baseUrl }),
+      ),
+    deadlineHeader: "grpc-timeout",
+  },
   "fetch REST": { create: rest, deadlineHeader: "grpc-timeout" },
 };

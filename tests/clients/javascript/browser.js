@@ -3,7 +3,7 @@
 // Arguments: the addresses of a server in cleartext and of one with TLS, the file of the descriptor set, and Chromium.
 
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
+import { appendFile, readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { fileURLToPath } from "node:url";
 import { isDeepStrictEqual } from "node:util";
@@ -11,6 +11,8 @@ import { build } from "esbuild";
 import { chromium } from "playwright-core";
 
 import { CLIENTS } from "./browser-clients.js";
+import { row } from "./scenarios.js";
+import { versionOf } from "./versions.js";
 
 const [cleartext, tls, descriptors, executablePath] = process.argv.slice(2);
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
@@ -125,10 +127,14 @@ for (const [baseUrl, protocol] of [
 ]) {
   for (const name of Object.keys(CLIENTS)) {
     const { page, network, devtools } = await openPage(browser, baseUrl);
-    const complaints = await page.evaluate((args) => metagate.playClient(...args), [name, baseUrl, `org-${transports}`]);
+    const played = await page.evaluate((args) => metagate.playClient(...args), [name, baseUrl, `org-${transports}`]);
     // Its answer comes behind all events.
     await devtools.send("Network.disable");
-    report(`${name} over ${protocol}`, [...complaints, ...complaintsOf(network, protocol)]);
+    report(`${name} over ${protocol}`, [...played.complaints, ...complaintsOf(network, protocol)]);
+    const [client, ...transport] = name.split(" ");
+    const version = client === "fetch" ? browser.version() : await versionOf(client);
+    const where = `${transport.join(" ")}, ${protocol}, Chromium ${browser.version().split(".")[0]}`;
+    await appendFile(process.env.ROWS, row(client, version, where, "token", played));
     await page.context().close();
     transports += 1;
   }
@@ -136,5 +142,4 @@ for (const [baseUrl, protocol] of [
 }
 await browser.close();
 pageServer.close();
-console.log(`browser: ${STEPS.length} scenarios over ${transports} transports in Chromium ${browser.version()}: ${failed} failed`);
 process.exit(failed > 0 ? 1 : 0);

@@ -14,18 +14,23 @@ export function connectEs(protos, transport) {
       const { message } = await transport.unary(method, undefined, timeoutMs, headers, request);
       return message;
     } catch (error) {
-      if (!(error instanceof ConnectError)) {
-        throw error;
-      }
-      const details = error.details.map(({ type, value }) => {
-        if (type !== protos.errorDetail.typeName) {
-          throw new Error(`a detail of type ${type}`);
-        }
-        return protos.parseDetail(value);
-      });
-      throw new Failure(error.code, error.rawMessage, details);
+      throw connectFailure(protos, error);
     }
   };
+}
+
+/** What connect-es throws, as a `Failure`. */
+export function connectFailure(protos, error) {
+  if (!(error instanceof ConnectError)) {
+    return error;
+  }
+  const details = error.details.map(({ type, value }) => {
+    if (type !== protos.errorDetail.typeName) {
+      throw new Error(`a detail of type ${type}`);
+    }
+    return protos.parseDetail(value);
+  });
+  return new Failure(error.code, error.rawMessage, details);
 }
 
 /** The runtime of `protoc-gen-grpc-web`; `format` is `binary` or `text`. */

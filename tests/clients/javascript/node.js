@@ -1,9 +1,9 @@
-// Plays the scenarios in Node: connect-es, grpc-js and the gRPC-Web runtime, in cleartext and with TLS.
+// Plays the scenarios in Node: connect-es, grpc-js and the gRPC-Web runtime, in cleartext and with TLS; ZITADEL's SDKs.
 //
 // Arguments: the addresses of a server in cleartext and of one with TLS, and the file of the descriptor set. The
 // certificate comes by NODE_EXTRA_CA_CERTS.
 
-import { readFile } from "node:fs/promises";
+import { appendFile, readFile } from "node:fs/promises";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { Client, credentials, Metadata } from "@grpc/grpc-js";
@@ -11,7 +11,9 @@ import xhr2 from "xhr2";
 
 import { connectEs, grpcWebRuntime, pathOf, rest } from "./callers.js";
 import { Protos } from "./protos.js";
-import { Failure, play, playExpired } from "./scenarios.js";
+import { Failure, play, row } from "./scenarios.js";
+import { sdksOf } from "./sdks.js";
+import { versionOf } from "./versions.js";
 
 // What the gRPC-Web runtime finds in browsers.
 globalThis.XMLHttpRequest = xhr2;
@@ -25,7 +27,7 @@ const certificate = await readFile(process.env.NODE_EXTRA_CA_CERTS);
 function clientsOf(baseUrl, channelCredentials) {
   const clients = [
     // Counts its deadlines itself.
-    ["grpc-js", grpcJs(new URL(baseUrl).host, channelCredentials)],
+    ["grpc-js gRPC", grpcJs(new URL(baseUrl).host, channelCredentials)],
     ["grpc-web binary", grpcWebRuntime(protos, baseUrl, "binary"), "grpc-timeout"],
     ["grpc-web text", grpcWebRuntime(protos, baseUrl, "text"), "grpc-timeout"],
     ["fetch REST", rest(protos, baseUrl), "grpc-timeout"],
@@ -68,19 +70,18 @@ function grpcJs(address, channelCredentials) {
     });
 }
 
-const clients = [
+const login = process.env.LOGIN ?? "token";
+const official = [
   ...clientsOf(`http://${cleartext}`, credentials.createInsecure()),
   ...clientsOf(`https://${tls}`, credentials.createSsl(certificate)).map(([name, ...client]) => [`${name}, TLS`, ...client]),
 ];
+const clients = [...(login === "token" ? official : []), ...sdksOf(protos, `http://${cleartext}`, login)];
 let failed = 0;
 for (const [index, [name, call, deadlineHeader]] of clients.entries()) {
-  const organization = `org-${index}`;
-  const complaints = await play(protos, steps, organization, call);
-  if (deadlineHeader !== undefined) {
-    complaints.push(...(await playExpired(protos, organization, call, deadlineHeader)));
-  }
-  complaints.forEach((complaint) => console.log(`${name}: ${complaint}`));
-  failed += complaints.length;
+  const played = await play(protos, steps, `org-${index}`, call, deadlineHeader);
+  played.complaints.forEach((complaint) => console.log(`${name}: ${complaint}`));
+  failed += played.complaints.length;
+  const [client, ...transport] = name.split(" ");
+  await appendFile(process.env.ROWS, row(client, await versionOf(client), transport.join(" "), login, played));
 }
-console.log(`node: ${steps.length} scenarios over ${clients.length} transports: ${failed} failed`);
 process.exit(failed > 0 ? 1 : 0);

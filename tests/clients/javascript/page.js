@@ -2,7 +2,7 @@
 
 import { CLIENTS } from "./browser-clients.js";
 import { Protos } from "./protos.js";
-import { play, playExpired } from "./scenarios.js";
+import { play } from "./scenarios.js";
 
 const GET = "/zitadel.management.v1.ManagementService/GetOrgMetadata";
 
@@ -10,11 +10,7 @@ async function playClient(name, baseUrl, organization) {
   const protos = new Protos(new Uint8Array(await (await fetch("/protos.binpb")).arrayBuffer()));
   const steps = await (await fetch("/scenarios.json")).json();
   const { create, deadlineHeader } = CLIENTS[name];
-  const call = create(protos, baseUrl);
-  return [
-    ...(await play(protos, steps, organization, call)),
-    ...(await playExpired(protos, organization, call, deadlineHeader)),
-  ];
+  return play(protos, steps, organization, create(protos, baseUrl), deadlineHeader);
 }
 
 /** What scripts see of answers to plain `fetch`: status and headers, those that are absent as `null`. */

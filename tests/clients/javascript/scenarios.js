@@ -11,31 +11,58 @@ export class Failure extends Error {
   }
 }
 
+/** A step that a client has no way to send, and why. */
+export class NotSent extends Error {}
+
 /**
- * Plays `steps` with a client, for an organization of its own, and tells what went wrong, a line each.
+ * Plays `steps` with a client, for an organization of its own: how many passed, and in how many seconds; what went wrong, a
+ * line each; and what was not sent, as a note.
  *
- * A client is `call(method, request, {headers, timeoutMs})`: a promise of the reply, or of a `Failure`.
+ * A client is `call(method, request, {headers, timeoutMs})`: a promise of the reply, of a `Failure`, or of `NotSent`. With
+ * `deadlineHeader`, that of its protocol, a deadline that has passed is played too: the server says so.
  */
-export async function play(protos, steps, organization, call) {
-  const complaints = [];
-  for (const step of steps.map((step) => expand(step, organization))) {
+export async function play(protos, steps, organization, call, deadlineHeader) {
+  const played = { passed: 0, complaints: [], note: "" };
+  const notSent = new Map();
+  const check = async (step, options) => {
     const want = JSON.stringify(step.reply === undefined ? { error: step.error } : { reply: step.reply });
-    const got = JSON.stringify(await attempt(protos, step, call, { headers: headersOf(step, organization), timeoutMs: 60_000 }));
-    if (got !== want) {
-      complaints.push(`${step.name}: got ${got.slice(0, 300)}, want ${want.slice(0, 300)}`);
+    const outcome = await attempt(protos, step, call, options);
+    const got = JSON.stringify(outcome);
+    if (outcome.notSent !== undefined) {
+      notSent.set(outcome.notSent, (notSent.get(outcome.notSent) ?? 0) + 1);
+    } else if (got === want) {
+      played.passed += 1;
+    } else {
+      played.complaints.push(`${step.name}: got ${got.slice(0, 300)}, want ${want.slice(0, 300)}`);
     }
+  };
+  const started = Date.now();
+  for (const step of steps.map((step) => expand(step, organization))) {
+    await check(step, { headers: headersOf(step, organization), timeoutMs: 60_000 });
   }
-  return complaints;
+  if (deadlineHeader !== undefined) {
+    const headers = { ...headersOf({}, organization), [deadlineHeader]: deadlineHeader === "grpc-timeout" ? "0n" : "0" };
+    await check(EXPIRED, { headers });
+  }
+  played.seconds = (Date.now() - started) / 1000;
+  played.note = [...notSent].map(([reason, count]) => `${count} not sent: ${reason}`).join("; ");
+  if (played.passed === 0) {
+    played.complaints.push("nothing passed");
+  }
+  return played;
 }
 
-/** A call whose deadline, in its header, has passed: the server says so. The header is that of the client's protocol. */
-export async function playExpired(protos, organization, call, header) {
-  const headers = { ...headersOf({}, organization), [header]: header === "grpc-timeout" ? "0n" : "0" };
-  const rpc = "zitadel.management.v1.ManagementService/GetOrgMetadata";
-  const got = JSON.stringify(await attempt(protos, { rpc, message: { key: "a" } }, call, { headers }));
-  const want = JSON.stringify({ error: { code: 4, text: "context deadline exceeded" } });
-  return got === want ? [] : [`deadline that has passed: got ${got}, want ${want}`];
+/** A row of the table of what was played. */
+export function row(client, version, transport, login, { passed, complaints, seconds, note }) {
+  return `${[client, version, transport, login, `${passed}/${passed + complaints.length}`, seconds.toFixed(1), note].join("\t")}\n`;
 }
+
+const EXPIRED = {
+  name: "deadline that has passed",
+  rpc: "zitadel.management.v1.ManagementService/GetOrgMetadata",
+  message: { key: "a" },
+  error: { code: 4, text: "context deadline exceeded" },
+};
 
 /** What a step comes to, as the scenarios write it. */
 async function attempt(protos, step, call, options) {
@@ -45,6 +72,9 @@ async function attempt(protos, step, call, options) {
     const reply = await call(method, request, options);
     return { reply: maskTimes(toJson(method.output, reply, { registry: protos.registry })) };
   } catch (error) {
+    if (error instanceof NotSent) {
+      return { notSent: error.message };
+    }
     return { error: error instanceof Failure ? written(error) : String(error?.stack ?? error) };
   }
 }
