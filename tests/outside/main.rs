@@ -18,6 +18,7 @@ mod limits;
 mod listeners;
 mod logins;
 mod metrics;
+mod permissions;
 mod reload;
 mod reload_settings;
 mod reloading;

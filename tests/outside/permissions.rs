@@ -1,0 +1,167 @@
+//! Every role, in the organization of the call, in another one, and in the instance, with every RPC in every encoding.
+//!
+//! What each role permits is written down here once more (contract 5.4): a role that came to permit more by mistake would
+//! be of no harm to a test that asked the server's own table.
+
+use http::Version;
+use serde_json::{Value, json};
+
+use crate::{
+    dialect::{Dialect, Encoding},
+    server::{Server, metagate},
+};
+
+/// With what it permits: to read, to write.
+const ROLES: [(&str, bool, bool); 24] = [
+    ("IAM_OWNER", true, true),
+    ("IAM_OWNER_VIEWER", true, false),
+    ("IAM_ORG_MANAGER", true, true),
+    ("IAM_USER_MANAGER", true, false),
+    ("IAM_ADMIN_IMPERSONATOR", false, false),
+    ("IAM_END_USER_IMPERSONATOR", false, false),
+    ("IAM_LOGIN_CLIENT", true, false),
+    ("ORG_OWNER", true, true),
+    ("ORG_OWNER_VIEWER", true, false),
+    ("ORG_USER_MANAGER", true, false),
+    ("ORG_SETTINGS_MANAGER", true, true),
+    ("ORG_USER_PERMISSION_EDITOR", true, false),
+    ("ORG_PROJECT_PERMISSION_EDITOR", true, false),
+    ("ORG_PROJECT_CREATOR", false, false),
+    ("ORG_USER_SELF_MANAGER", false, false),
+    ("ORG_ADMIN_IMPERSONATOR", false, false),
+    ("ORG_END_USER_IMPERSONATOR", false, false),
+    ("PROJECT_OWNER", false, false),
+    ("PROJECT_OWNER_VIEWER", false, false),
+    ("PROJECT_OWNER_GLOBAL", false, false),
+    ("PROJECT_OWNER_VIEWER_GLOBAL", false, false),
+    ("PROJECT_GRANT_OWNER", false, false),
+    ("PROJECT_GRANT_OWNER_VIEWER", false, false),
+    ("SELF_MANAGEMENT_GLOBAL", false, false),
+];
+
+const ENCODINGS: [Encoding; 6] = [
+    Encoding::Rest,
+    Encoding::Grpc,
+    Encoding::Web,
+    Encoding::WebText,
+    Encoding::ConnectJson,
+    Encoding::ConnectProto,
+];
+
+/// Each RPC, whether it writes, and what to ask in organization `here` so that it succeeds for whoever may.
+fn calls() -> Vec<(String, bool, Value)> {
+    let v1 = |name: &str, writes, message| {
+        (format!("zitadel.management.v1.ManagementService/{name}"), writes, message)
+    };
+    let mut calls = vec![
+        v1("SetOrgMetadata", true, json!({"key": "k", "value": "dg=="})),
+        v1(
+            "BulkSetOrgMetadata",
+            true,
+            json!({"metadata": [{"key": "gone", "value": "dg=="}, {"key": "gone2", "value": "dg=="}]}),
+        ),
+        v1("ListOrgMetadata", false, json!({})),
+        v1("GetOrgMetadata", false, json!({"key": "k"})),
+        v1("RemoveOrgMetadata", true, json!({"key": "gone"})),
+        v1("BulkRemoveOrgMetadata", true, json!({"keys": ["gone2"]})),
+    ];
+    for package in ["v2", "v2beta"] {
+        let mut call = |name: &str, writes, mut message: Value| {
+            message["organizationId"] = json!("here");
+            calls.push((format!("zitadel.org.{package}.OrganizationService/{name}"), writes, message));
+        };
+        call("SetOrganizationMetadata", true, json!({"metadata": [{"key": "v2", "value": "dg=="}]}));
+        call("ListOrganizationMetadata", false, json!({}));
+        call("DeleteOrganizationMetadata", true, json!({"keys": ["v2"]}));
+    }
+    calls
+}
+
+/// Each role is had by a user that has it in `here`, and by one that has it `there`.
+fn serve() -> (Server, tempfile::TempDir) {
+    let mut text = String::from("[instance]\nid = \"1\"\n");
+    for id in ["home", "here", "there"] {
+        text.push_str(&format!("[[organization]]\nid = \"{id}\"\nname = \"{id}\"\nstate = \"active\"\n"));
+    }
+    for (role, ..) in ROLES {
+        for place in ["here", "there"] {
+            let membership = match role.strip_prefix("IAM_") {
+                Some(_) => "instance = true".to_owned(),
+                None => format!("organization = \"{place}\""),
+            };
+            text.push_str(&format!(
+                "[[user]]\nid = \"{role}-{place}\"\nname = \"{role}-{place}\"\norganization = \"home\"\nstate = \"active\"\n\
+                 [[user.token]]\nvalue = \"{role}-{place}\"\n\
+                 [[membership]]\nuser = \"{role}-{place}\"\n{membership}\nroles = [\"{role}\"]\n"
+            ));
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("directory.toml");
+    std::fs::write(&path, text).unwrap();
+    let mut command = metagate();
+    command.args([
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--storage",
+        "memory:",
+        "--log-level",
+        "error",
+        "--directory",
+    ]);
+    command.arg(path);
+    (Server::run(command), folder)
+}
+
+fn has_entries(answer: &Value) -> bool {
+    ["result", "metadata"]
+        .iter()
+        .any(|name| answer[name].as_array().is_some_and(|entries| !entries.is_empty()))
+}
+
+#[tokio::test]
+async fn each_role_permits_what_it_permits_and_no_more() {
+    let (server, _folder) = serve();
+    let mut wrong = Vec::new();
+    for encoding in ENCODINGS {
+        let dialect = Dialect { encoding, version: Version::HTTP_2 };
+        let mut client = dialect.connect(server.address).await;
+        for (role, reads, writes) in ROLES {
+            for place in ["here", "there"] {
+                let covers = place == "here" || role.starts_with("IAM_");
+                let authorization = format!("Bearer {role}-{place}");
+                let headers = [("authorization", authorization.as_str()), ("x-zitadel-orgid", "here")];
+                for (rpc, is_write, message) in calls() {
+                    let is_v1 = rpc.starts_with("zitadel.management");
+                    let may = covers && if is_write { writes } else { reads };
+                    let want = match (may, covers) {
+                        (true, _) => "done",
+                        // Lists of v2 have what may be seen (contract 5.4).
+                        _ if !is_v1 && !is_write => "nothing",
+                        (false, false) => "5 AUTHZ-cdgFk",
+                        (false, true) if is_v1 => "7 AUTH-5mWD2",
+                        (false, true) => "7 AUTH-AWfge",
+                    };
+                    let is_list = rpc.contains("/List");
+                    let call = crate::dialect::Call { rpc: &rpc, headers: &headers, message };
+                    let got = match dialect.call(&mut client, &call).await {
+                        Ok(answer) if is_list && !has_entries(&answer) => "nothing".to_owned(),
+                        Ok(_) => "done".to_owned(),
+                        Err(failure) => {
+                            format!(
+                                "{} {}",
+                                failure.code,
+                                failure.detail.map(|(id, _)| id).unwrap_or_default()
+                            )
+                        }
+                    };
+                    if got != want {
+                        wrong.push(format!("{role} {place} {rpc} {encoding:?}: {got}, not {want}"));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of them:\n{}", wrong.len(), wrong[..wrong.len().min(20)].join("\n"));
+}
