@@ -190,3 +190,58 @@ impl Connection {
         Ok(answered)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn connection() -> Connection {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Connection::open(listener.local_addr().unwrap(), 1).unwrap()
+    }
+
+    /// Frames of an answer that ends with `trailers`.
+    fn answer(trailers: &[u8]) -> Vec<u8> {
+        let mut frames = Vec::new();
+        frame(&mut frames, SETTINGS, 0, 0, &[]);
+        frame(&mut frames, HEADERS, END_HEADERS, 1, &[0x88]);
+        frame(&mut frames, DATA, 0, 1, b"message");
+        frame(&mut frames, HEADERS, END_HEADERS | END_STREAM, 1, trailers);
+        frames
+    }
+
+    #[test]
+    fn an_answer_counts_once_it_has_ended_wherever_its_bytes_are_cut() {
+        let frames = answer(GRPC_OK);
+        for cut in 0..frames.len() {
+            let mut connection = connection();
+            let (first, rest) = frames.split_at(cut);
+            connection.unread.extend_from_slice(first);
+            assert_eq!(connection.answered().unwrap(), 0, "cut after {cut}");
+            connection.unread.extend_from_slice(rest);
+            assert_eq!(connection.answered().unwrap(), 1, "cut after {cut}");
+            assert!(connection.unread.is_empty());
+            let mut acknowledged = Vec::new();
+            frame(&mut acknowledged, SETTINGS, ACK, 0, &[]);
+            assert_eq!(connection.unsent, acknowledged);
+        }
+    }
+
+    #[test]
+    fn an_answer_that_ends_otherwise_is_a_failure() {
+        // `grpc-status: 5`.
+        let mut not_found = GRPC_OK.to_vec();
+        *not_found.last_mut().unwrap() = 0x6f;
+        let mut reset = Vec::new();
+        frame(&mut reset, 3, 0, 1, &[0; 4]);
+        let mut no_trailers = Vec::new();
+        frame(&mut no_trailers, DATA, END_STREAM, 1, b"message");
+        for frames in [answer(&not_found), reset, no_trailers] {
+            let mut connection = connection();
+            connection.unread = frames;
+            assert!(connection.answered().is_err());
+        }
+    }
+}
