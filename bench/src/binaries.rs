@@ -6,7 +6,11 @@ use std::{
     process::Command,
 };
 
-use crate::{Error, call::Protocol, directory};
+use crate::{
+    Error,
+    call::Protocol,
+    directory::{self, Login},
+};
 
 /// The bare servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +74,15 @@ impl Binaries {
     pub fn metagate_of(&self, folder: &Path, storage: &str, organizations: usize) -> Result<Command, Error> {
         let mut command = self.program("metagate");
         command.arg("serve");
-        settings(&mut command, folder, storage, organizations)?;
+        settings(&mut command, folder, storage, organizations, None)?;
+        Ok(command)
+    }
+
+    /// The same, on the memory store, with users who log in.
+    pub fn metagate_for(&self, folder: &Path, login: &Login) -> Result<Command, Error> {
+        let mut command = self.program("metagate");
+        command.arg("serve");
+        settings(&mut command, folder, "memory:", 1, Some(login))?;
         Ok(command)
     }
 
@@ -79,7 +91,7 @@ impl Binaries {
         let Some(program) = &self.beside else { return Ok(None) };
         let mut command = Self::without_settings(program);
         command.arg("serve");
-        settings(&mut command, folder, "memory:", 1)?;
+        settings(&mut command, folder, "memory:", 1, None)?;
         Ok(Some(command))
     }
 
@@ -88,7 +100,7 @@ impl Binaries {
         let counter = Counter(folder.join("syncs"));
         let mut command = self.program("counted");
         command.arg(&counter.0);
-        settings(&mut command, folder, storage, 1)?;
+        settings(&mut command, folder, storage, 1, None)?;
         Ok((command, counter))
     }
 
@@ -116,9 +128,15 @@ impl Binaries {
     }
 }
 
-fn settings(command: &mut Command, folder: &Path, storage: &str, organizations: usize) -> Result<(), Error> {
+fn settings(
+    command: &mut Command,
+    folder: &Path,
+    storage: &str,
+    organizations: usize,
+    login: Option<&Login>,
+) -> Result<(), Error> {
     let directory = folder.join("directory.toml");
-    directory::write(&directory, organizations)?;
+    directory::write(&directory, organizations, login)?;
     command.args(["--listen", "127.0.0.1:0", "--storage", storage, "--directory"]).arg(directory);
     Ok(())
 }

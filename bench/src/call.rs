@@ -196,6 +196,11 @@ impl Calls {
         Ok(Self { protocol: encoding.protocol(), requests, ending, answer_bytes_min })
     }
 
+    /// Requests whose HTTP status says how they went.
+    pub fn of(protocol: Protocol, requests: Vec<Request<Full<Bytes>>>) -> Self {
+        Self { protocol, requests, ending: Ending::Http, answer_bytes_min: 1 }
+    }
+
     /// A body that comes back as it is.
     pub fn echo(protocol: Protocol, value_bytes: usize) -> Result<Self, Error> {
         let body = value(value_bytes);
@@ -232,7 +237,7 @@ impl Calls {
 const GRPC_OK: &[u8] = b"grpc-status:0\r\n";
 
 /// The server's name for itself; it answers to any.
-const HOST: &str = "localhost";
+pub const HOST: &str = "localhost";
 
 const SERVICE: &str = "/zitadel.management.v1.ManagementService";
 

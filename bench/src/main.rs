@@ -8,6 +8,7 @@ mod disk;
 mod figures;
 mod filled;
 mod load;
+mod logins;
 mod machine;
 mod pages;
 mod postgres;
@@ -72,6 +73,8 @@ enum Section {
     Reads,
     /// A page of organizations with few and with many keys.
     Pages,
+    /// Logins, and Gets with each kind of token.
+    Logins,
     /// A store of a million organizations.
     Scale,
     /// From the start to the first answer, and idle memory.
@@ -136,6 +139,7 @@ async fn run(cli: Cli) -> Result<(), Error> {
             Section::Pages => {
                 tables::pages(pages::sizes(&extent), &pages::run(&binaries, folder.path(), &extent).await?)
             }
+            Section::Logins => tables::logins(&logins::run(&binaries, folder.path(), &extent).await?),
             Section::Scale => tables::scale(&scale::run(&binaries, folder.path(), &extent).await?),
             Section::Start => tables::starts(&start::run(&binaries, folder.path(), &extent).await?),
         };

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::{
     comparison::{Comparison, Figures, IN_FLIGHT},
     figures::Spread,
+    logins::Logins,
     pages::Pages,
     postgres::{CLIENTS, WRITERS, Writes},
     reads::Reads,
@@ -98,6 +99,21 @@ pub fn reads(all: &[Reads]) -> String {
     }
     text.push('\n');
     text + &target("below 1.5 × the memory store", all.iter().all(|reads| reads.to_memory.median < 1.5))
+}
+
+/// Logins.
+pub fn logins(measured: &Logins) -> String {
+    let Logins { logins, gets, verify, sign } = measured;
+    let mut text = format!(
+        "### Logins\n\nCPU is the server's, a request. An RSA signature of 2,048 bits takes {verify:.0} µs to verify and {sign:.0} µs to \
+         make.\n\n| | CPU µs |\n|---|--:|\n"
+    );
+    let all = logins.iter().map(|(name, cpu)| (format!("login {name}"), cpu));
+    let gets = gets.iter().map(|(name, cpu)| (format!("Get (REST) with a {name}"), cpu));
+    for (name, cpu) in all.chain(gets) {
+        text += &format!("| {name} | {:.1} |\n", cpu.median);
+    }
+    text
 }
 
 /// Pages.
