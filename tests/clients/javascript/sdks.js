@@ -19,11 +19,8 @@ import { ClientError, Metadata } from "nice-grpc-common";
 import { Failure, NotSent } from "./scenarios.js";
 import { zitadelClient } from "./zitadel-client.js";
 
-/** The SDKs that know a login: name with transport, and call. */
+/** The SDKs: name with transport, and call. They log in by a token or a key. */
 export function sdksOf(protos, baseUrl, login) {
-  if (login === "secret") {
-    return [];
-  }
   const accountOf = (token) => {
     const file = `${process.env.KEYS}/${token}.json`;
     return login === "key" && existsSync(file) ? ServiceAccount.fromJsonString(readFileSync(file, "utf8")) : undefined;
