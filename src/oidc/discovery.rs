@@ -1,13 +1,11 @@
 //! Where everything is (OpenID Connect Discovery 1.0; contract-identity 1.3).
 
-use http::Response;
 use serde_json::{Value, json};
 
 use super::{
-    endpoint::Call,
-    reply::{self, Failure},
+    endpoint::{Call, Outcome},
+    reply,
 };
-use crate::front::Body;
 use identity::oauth::Claims;
 
 /// Members whose values are below the issuer.
@@ -23,7 +21,7 @@ const PLACES: [(&str, &str); 9] = [
     ("jwks_uri", "/oauth/v2/keys"),
 ];
 
-pub(super) async fn answer(call: &Call) -> Result<Response<Body>, Failure> {
+pub(super) async fn answer(call: &Call) -> Outcome {
     let mut document = Claims::default();
     for (name, path) in PLACES {
         document.push(name, format!("{}{path}", call.issuer));

@@ -25,10 +25,13 @@ use crate::{
 /// How long a form may be, in bytes.
 const FORM_BYTES_MAX: usize = 256 * 1024;
 
+/// What becomes of a request.
+pub(super) type Outcome = Result<Response<Body>, Failure>;
+
 /// An endpoint.
 pub(super) struct Endpoint {
     pub(super) methods: &'static [Method],
-    pub(super) work: fn(&Call) -> BoxFuture<'_, Result<Response<Body>, Failure>>,
+    pub(super) work: fn(&Call) -> BoxFuture<'_, Outcome>,
 }
 
 /// A request to an endpoint.

@@ -11,7 +11,7 @@ use identity::{
 
 use super::{
     client::{Credentials, credentials},
-    endpoint::Call,
+    endpoint::{Call, Outcome},
     reply::{self, Failure},
 };
 use crate::{authority::State, front::Body};
@@ -22,7 +22,7 @@ pub(super) const PERSONAL_SCOPES: [&str; 4] =
 
 const UNAUTHORIZED: Failure = Failure::OAuth("unauthorized_client", None);
 
-pub(super) async fn answer(call: &Call) -> Result<Response<Body>, Failure> {
+pub(super) async fn answer(call: &Call) -> Outcome {
     let Some(client) = client(call).await? else { return Ok(inactive()) };
     let token = call.form.filled("token").ok_or(Failure::Request("token missing"))?;
     let Some(found) = call.identify(token).await? else { return Ok(inactive()) };

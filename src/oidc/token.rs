@@ -1,7 +1,6 @@
 //! Logins (contract-identity 1.6).
 
 use domain::Error;
-use http::Response;
 use identity::{
     AccessTokens, Caller,
     oauth::{self, AccessToken, HomeOrganization, OPENID},
@@ -10,10 +9,10 @@ use serde::Serialize;
 
 use super::{
     client::{Credentials, credentials},
-    endpoint::Call,
+    endpoint::{Call, Outcome},
     reply::{self, Failure, SECRET_INVALID},
 };
-use crate::{authority::State, front::Body};
+use crate::authority::State;
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
@@ -30,7 +29,7 @@ const SCOPE_MISSING: Failure = Failure::Request(
      contact the administrator of the application.",
 );
 
-pub(super) async fn answer(call: &Call) -> Result<Response<Body>, Failure> {
+pub(super) async fn answer(call: &Call) -> Outcome {
     let (login, with_secret) = match call.form.filled("grant_type") {
         None => return Err(Failure::Request("grant_type missing")),
         Some(JWT_BEARER) => (by_key(call).await?, false),
@@ -110,7 +109,7 @@ fn issue(
     home: &HomeOrganization,
     scopes: &str,
     with_secret: bool,
-) -> Result<Response<Body>, Failure> {
+) -> Outcome {
     let no_key = || Failure::Error(Error::Internal { cause: "a token cannot be signed".to_owned() });
     let identity = &state.identity;
     let key = identity.keys.signing(call.now).ok_or_else(no_key)?;

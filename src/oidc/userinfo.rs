@@ -1,18 +1,17 @@
 //! Who a token's user is (contract-identity 1.9).
 
-use http::Response;
 use identity::{Identified, Token, oauth::Claims};
 
 use super::{
-    endpoint::Call,
+    endpoint::{Call, Outcome},
     introspection::PERSONAL_SCOPES,
     reply::{self, Failure},
 };
-use crate::{authority::State, front::Body};
+use crate::authority::State;
 
 const INVALID: Failure = Failure::Unauthorized("access_denied", "access token invalid");
 
-pub(super) async fn answer(call: &Call) -> Result<Response<Body>, Failure> {
+pub(super) async fn answer(call: &Call) -> Outcome {
     let header = call.authorization().and_then(|value| value.to_str().ok());
     let token = header.and_then(|header| header.strip_prefix("Bearer ")).or(call.form.filled("access_token"));
     let token = token.ok_or(Failure::Unauthorized("invalid_request", "access token missing"))?;

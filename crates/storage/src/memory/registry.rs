@@ -16,8 +16,15 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Register {
     revision: u64,
-    /// By kind and id: with which change it came, and what it says since; `None` since it was removed.
-    records: BTreeMap<(String, String), (u64, Option<Vec<u8>>)>,
+    /// By kind and id.
+    records: BTreeMap<(String, String), Entry>,
+}
+
+struct Entry {
+    /// Of the change that it came with.
+    revision: u64,
+    /// `None` since it was removed.
+    body: Option<Vec<u8>>,
 }
 
 impl Register {
@@ -38,11 +45,11 @@ impl Registry for MemoryStore {
 
     async fn changes(&self, since: u64) -> Result<Changes, StoreError> {
         let register = lock(&self.register);
-        let changed = register.records.iter().filter(|(_, (revision, _))| *revision > since);
-        let records = changed.map(|((kind, id), (_, body))| RecordChange {
+        let changed = register.records.iter().filter(|(_, entry)| entry.revision > since);
+        let records = changed.map(|((kind, id), entry)| RecordChange {
             kind: kind.clone(),
             id: id.clone(),
-            body: body.clone(),
+            body: entry.body.clone(),
         });
         Ok(Changes { revision: register.revision, records: records.collect() })
     }
@@ -56,7 +63,7 @@ impl Registry for MemoryStore {
         register.revision += 1;
         let revision = register.revision;
         for RecordChange { kind, id, body } in changes {
-            register.records.insert((kind, id), (revision, body));
+            register.records.insert((kind, id), Entry { revision, body });
         }
         Ok(revision)
     }
