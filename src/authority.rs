@@ -203,19 +203,20 @@ impl Authority {
         }
     }
 
-    /// Keeps up to date what no call asks for. Never returns.
+    /// Keeps up to date what no call asks for. Never returns. Keys are made a moment after the start, which has enough to do,
+    /// unless somebody asks for them.
     pub async fn follow(&self) {
         let mut provided: Option<Instant> = None;
         loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            if let Err(error) = self.look(Instant::now()).await {
+                tracing::warn!(%error, "whether users have changed is not known");
+            }
             if provided.is_none_or(|then| then.elapsed() > ROTATE_EVERY) {
                 match self.provide().await {
                     Ok(()) => provided = Some(Instant::now()),
                     Err(error) => tracing::error!(error, "there is no new key to sign tokens with"),
                 }
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-            if let Err(error) = self.look(Instant::now()).await {
-                tracing::warn!(%error, "whether users have changed is not known");
             }
         }
     }
