@@ -48,8 +48,13 @@ impl Server {
         runtime.block_on(store.create_organization(&OrganizationId::new("o").unwrap(), "o")).unwrap();
         let directory = Arc::new(Directory::parse(DIRECTORY, "directory.toml").unwrap());
         let authority = runtime.block_on(Authority::open(shared.clone(), directory.clone())).unwrap();
-        let realm =
-            Realm { directory, trusted_proxies: Vec::new(), external_url: None, failed_logins: u32::MAX };
+        let realm = Realm {
+            directory,
+            trusted_proxies: Vec::new(),
+            external_url: None,
+            failed_logins: u32::MAX,
+            issuers: Arc::default(),
+        };
         let gatekeeper = Arc::new(Gatekeeper::new(realm, shared, authority.into()));
         let gate = Gate::new(gatekeeper.clone());
         let (_, phase) = watch::channel(Phase::Serving);

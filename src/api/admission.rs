@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use async_trait::async_trait;
 use domain::{Error, OrganizationId, OrganizationState, Refusal, Timestamp};
 use futures_util::future::try_join;
-use identity::{Caller, Denied, Directory};
+use identity::{Caller, Denied, Directory, bearer};
 use ipnet::IpNet;
 use storage::{SharedStore, StoreError};
 use tokio::sync::{RwLock, RwLockWriteGuard};
@@ -14,10 +14,13 @@ use super::{instance::Instance, throttle::Throttle};
 use crate::{
     authority::{Authority, State},
     front::{Access, Admission, Call, Head},
+    issuers::{self, Issuers, Known, Question},
 };
 
 /// Names the organization of a call.
 const X_ZITADEL_ORGID: &str = "x-zitadel-orgid";
+/// How often other issuers are asked for one call. Once is enough, unless what they have told is lost by a reload.
+const QUESTIONS_MAX: usize = 3;
 
 /// What admission decides by, besides the store. Replaced as a whole.
 #[derive(Clone, Debug)]
@@ -30,6 +33,8 @@ pub struct Realm {
     pub external_url: Option<String>,
     /// How often a peer may fail to say who it is, in a minute.
     pub failed_logins: u32,
+    /// Whose tokens count beside our own.
+    pub issuers: Arc<Issuers>,
 }
 
 impl Realm {
@@ -80,38 +85,54 @@ impl Gatekeeper {
         self.realm.read().await.clone()
     }
 
-    /// Who calls by what is known of users; as of a moment after `asked`, when the call came, if it would be nobody.
+    /// Who calls by what is known of users; as of a moment after `asked`, when the call came, if it would be nobody. Or what another
+    /// issuer has to be asked first.
     async fn caller(
         &self,
         realm: &Realm,
         head: &Head,
         asked: Instant,
-    ) -> Result<(Caller, Arc<State>), Error> {
+    ) -> Result<Result<(Caller, Arc<State>), Question>, Error> {
         let authorization = head.headers.get("authorization").map(|value| value.as_bytes());
         let issuer = || realm.instance().issuer(head);
         loop {
             let state = self.authority.state();
             match state.identity.authenticate(authorization, &issuer, Timestamp::now()) {
                 Err(Refusal::TokenInvalid) => {
+                    let known = realm.issuers.known(bearer(authorization)?, &state.identity);
+                    if let Known::Caller(caller) = known {
+                        return Ok(Ok((caller, state)));
+                    }
                     let peer = realm.instance().caller_address(head);
                     self.throttle.check(peer, asked, realm.failed_logins)?;
-                    // It may be a new one.
-                    if !self.authority.look(asked).await.map_err(unavailable)? {
-                        self.throttle.failed(peer, asked, realm.failed_logins);
-                        return Err(Refusal::TokenInvalid.into());
+                    // It may be a new one, or of a new user.
+                    if self.authority.look(asked).await.map_err(unavailable)? {
+                        continue;
                     }
+                    if let Known::Ask(question) = known {
+                        return Ok(Err(question));
+                    }
+                    self.throttle.failed(peer, asked, realm.failed_logins);
+                    return Err(Refusal::TokenInvalid.into());
                 }
-                caller => return Ok((caller?, state)),
+                caller => return Ok(Ok((caller?, state))),
             }
         }
     }
 
-    /// The caller, and the organization of the call.
-    async fn authenticate(&self, realm: &Realm, head: &Head) -> Result<(Caller, OrganizationId), Error> {
-        let asked = Instant::now();
+    /// The caller, and the organization of the call. Or what another issuer has to be asked first.
+    async fn authenticate(
+        &self,
+        realm: &Realm,
+        head: &Head,
+        asked: Instant,
+    ) -> Result<Result<(Caller, OrganizationId), Question>, Error> {
         let named = named_organization(head);
         loop {
-            let (caller, state) = self.caller(realm, head, asked).await?;
+            let (caller, state) = match self.caller(realm, head, asked).await? {
+                Ok(found) => found,
+                Err(question) => return Ok(Err(question)),
+            };
             let other = async {
                 match &named {
                     Some(Ok(id)) if id != caller.organization() => self.store.organization(id).await,
@@ -137,7 +158,7 @@ impl Gatekeeper {
                 return Err(Refusal::OrganizationUnknown.into());
             }
             head.record.organization(&organization);
-            return Ok((caller, organization));
+            return Ok(Ok((caller, organization)));
         }
     }
 }
@@ -153,14 +174,27 @@ fn named_organization(head: &Head) -> Option<Result<OrganizationId, Refusal>> {
 #[async_trait]
 impl Admission for Gatekeeper {
     async fn admit(&self, access: Access, head: &Arc<Head>) -> Result<Call, Error> {
-        let realm = self.realm.clone().read_owned().await;
-        realm.instance().check(head)?;
+        let asked = Instant::now();
         let language = head.language();
-        if access == Access::Anybody {
-            let head = head.clone();
-            return Ok(Call { caller: None, organization: None, language, head, hold: None });
-        }
-        let (caller, organization) = self.authenticate(&realm, head).await?;
+        let mut questions = 0;
+        let (realm, caller, organization) = loop {
+            let realm = self.realm.clone().read_owned().await;
+            realm.instance().check(head)?;
+            if access == Access::Anybody {
+                let head = head.clone();
+                return Ok(Call { caller: None, organization: None, language, head, hold: None });
+            }
+            match self.authenticate(&realm, head, asked).await? {
+                Ok((caller, organization)) => break (realm, caller, organization),
+                Err(_) if questions == QUESTIONS_MAX => return Err(issuers::unavailable()),
+                Err(question) => {
+                    // What others take their time for must not keep a reload waiting.
+                    drop(realm);
+                    question.ask().await?;
+                    questions += 1;
+                }
+            }
+        };
         if let Access::Permission(permission) = access {
             caller.check(&organization, permission).map_err(|denied| match denied {
                 Denied::NoMembership => Refusal::MembershipNotFound,
@@ -207,6 +241,7 @@ mod tests {
             trusted_proxies: Vec::new(),
             external_url: None,
             failed_logins: 600,
+            issuers: Arc::default(),
         }
     }
 

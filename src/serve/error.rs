@@ -66,6 +66,9 @@ pub enum ServeError {
     /// The directory is not right.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
+    /// What another issuer is to be asked with cannot be used.
+    #[error("{0}")]
+    Issuer(Problem),
     /// The directory does not go with the store.
     #[error(transparent)]
     Mismatch(#[from] Mismatch),

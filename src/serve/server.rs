@@ -24,6 +24,7 @@ use crate::{
     authority::Authority,
     config::{Config, Storage},
     front::{self, Deadline, Door, Front, Gate, Health, Listener, Phase, Place, Tls},
+    issuers::Issuers,
     metrics::Metrics,
     oidc,
 };
@@ -83,7 +84,8 @@ impl Server {
         let (directory, development) = directory::open(&config)?;
         organizations::apply(organizations::changes(&directory, &*store).await?, &*store).await?;
         warn_of(&directory);
-        let realm = realm(&config, directory.into());
+        let issuers = Issuers::open(directory.issuers(), &Issuers::default()).map_err(ServeError::Issuer)?;
+        let realm = realm(&config, directory.into(), issuers.into());
         let authority = Arc::new(Authority::open(store.clone(), realm.directory.clone()).await?);
         let gatekeeper = Arc::new(Gatekeeper::new(realm, store.clone(), authority.clone()));
         let phase = watch::Sender::new(Phase::Serving);
@@ -142,12 +144,17 @@ impl Server {
         let files = Files::read(&config)?;
         let tls = files.as_ref().map(Files::tls).transpose()?;
         let front = front(&config, &self.store, &self.gatekeeper, &self.metrics, self.phase.subscribe())?;
-        let directory = match directory::file(&config) {
-            None => self.gatekeeper.realm().await.directory,
+        let realm = self.gatekeeper.realm().await;
+        let (directory, issuers) = match directory::file(&config) {
+            None => (realm.directory, realm.issuers),
             Some(path) => {
                 // A large one takes its time, which is not that of requests.
-                let read = tokio::task::spawn_blocking(move || directory::read(&path));
-                read.await.map_err(|error| ServeError::Other(error.into()))??.into()
+                let read = tokio::task::spawn_blocking(move || {
+                    let directory = directory::read(&path)?;
+                    let issuers = Issuers::open(directory.issuers(), &realm.issuers);
+                    Ok::<_, ServeError>((directory.into(), issuers.map_err(ServeError::Issuer)?.into()))
+                });
+                read.await.map_err(|error| ServeError::Other(error.into()))??
             }
         };
         let changes = organizations::changes(&directory, &*self.store).await?;
@@ -157,7 +164,7 @@ impl Server {
             let applied =
                 tokio::time::timeout(CALLS_WAIT_MAX, organizations::apply(changes, &*self.store)).await;
             applied.map_err(|_| ServeError::Slow(CALLS_WAIT_MAX))??;
-            *realm = self::realm(&config, directory.clone());
+            *realm = self::realm(&config, directory.clone(), issuers);
             self.gatekeeper.authority().replace_directory(directory.clone()).await;
         }
         warn_of(&directory);
@@ -221,10 +228,10 @@ fn warn_of(directory: &Directory) {
     }
 }
 
-fn realm(config: &Config, directory: Arc<Directory>) -> Realm {
+fn realm(config: &Config, directory: Arc<Directory>, issuers: Arc<Issuers>) -> Realm {
     let external_url = config.external_url.clone();
     let (trusted_proxies, failed_logins) = (config.trusted_proxies.clone(), config.failed_logins);
-    Realm { directory, trusted_proxies, external_url, failed_logins }
+    Realm { directory, trusted_proxies, external_url, failed_logins, issuers }
 }
 
 /// A front door with the limits of `config`.

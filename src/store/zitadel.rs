@@ -9,12 +9,6 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use domain::{Details, Entry, Key, Organization, OrganizationId, OrganizationState, Timestamp};
 use http::{Method, Request, Uri, header};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
 use storage::{
@@ -23,6 +17,7 @@ use storage::{
 };
 
 use super::CommandError;
+use crate::outgoing::{Answer, Outgoing};
 
 /// How many organizations, or entries, are asked for at once.
 const PAGE: u64 = 100;
@@ -47,7 +42,7 @@ pub(super) fn records(url: &str, token: String) -> Result<Records, CommandError>
 }
 
 struct Zitadel {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    outgoing: Outgoing,
     url: String,
     authorization: String,
 }
@@ -147,14 +142,8 @@ impl Zitadel {
                 "{url:?} is not allowed; allowed is a URL, such as https://zitadel.example.com"
             ));
         }
-        let connector = HttpsConnectorBuilder::new()
-            .with_native_roots()
-            .map_err(|error| format!("the system's certificates cannot be read: {error}"))?
-            .https_or_http()
-            .enable_http1()
-            .build();
-        let client = Client::builder(TokioExecutor::new()).build(connector);
-        Ok(Self { client, url, authorization: format!("Bearer {}", token.trim()) })
+        let outgoing = Outgoing::new(ANSWER_BYTES_MAX, ANSWER_WAIT)?;
+        Ok(Self { outgoing, url, authorization: format!("Bearer {}", token.trim()) })
     }
 
     /// Reads until all is read, or nobody takes it any more.
@@ -256,25 +245,8 @@ impl Zitadel {
         if let Some(organization) = organization {
             request = request.header("x-zitadel-orgid", organization.as_str());
         }
-        let failed = |error: &dyn std::error::Error| {
-            let mut text = format!("{url}: {error}");
-            let mut cause = error.source();
-            while let Some(error) = cause {
-                text.push_str(&format!(": {error}"));
-                cause = error.source();
-            }
-            text
-        };
-        let request = request.body(Full::new(body.into())).map_err(|error| failed(&error))?;
-        let answer = async {
-            let (head, body) =
-                self.client.request(request).await.map_err(|error| failed(&error))?.into_parts();
-            let body =
-                Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|error| failed(&*error))?;
-            Ok::<_, String>((head.status, body.to_bytes()))
-        };
-        let answer = tokio::time::timeout(ANSWER_WAIT, answer).await;
-        let (status, body) = answer.map_err(|_| format!("{url}: no answer within {ANSWER_WAIT:?}"))??;
+        let request = request.body(body.into()).map_err(|error| format!("{url}: {error}"))?;
+        let Answer { status, body, .. } = self.outgoing.send(request).await?;
         if !status.is_success() {
             let said: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
             let said = said["message"].as_str().unwrap_or("it does not say why").replace('\n', " ");

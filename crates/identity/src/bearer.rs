@@ -65,7 +65,10 @@ impl fmt::Debug for TokenHash {
 
 /// The token in an `authorization` header (contract 5.1, departure D21): what follows the one `Bearer `, whatever
 /// stands before it.
-pub(crate) fn bearer(header: Option<&[u8]>) -> Result<&str, Refusal> {
+///
+/// # Errors
+/// [`Refusal::AuthorizationMissing`] for no header, or an empty one; [`Refusal::AuthorizationMalformed`] for one without a token.
+pub fn bearer(header: Option<&[u8]>) -> Result<&str, Refusal> {
     let header = header.unwrap_or_default().trim_ascii();
     if header.is_empty() {
         return Err(Refusal::AuthorizationMissing);

@@ -101,6 +101,11 @@ impl Identity {
         user.is_active.then(|| Identified { caller: Caller(user.clone()), token })
     }
 
+    /// Whether a token was made here, be it good or not any more: then nobody else knows it, or need see it.
+    pub fn is_own(&self, text: &str) -> bool {
+        self.accounts.token(&TokenHash::of(text)).is_some() || AccessToken::names_key_of(text, &self.keys)
+    }
+
     /// The user of this id, whatever its state.
     pub fn user(&self, id: &str) -> Option<Caller> {
         self.accounts.user(id).cloned().map(Caller)

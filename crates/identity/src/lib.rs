@@ -8,14 +8,17 @@ mod bearer;
 mod caller;
 mod directory;
 mod identity;
+pub mod issuer;
 pub mod oauth;
 mod random;
 pub mod record;
 
 pub use accounts::{Accounts, Client};
+pub use bearer::bearer;
 pub use caller::{AccessTokens, Caller, Denied, UserId};
 pub use directory::{
-    Development, DevelopmentError, Directory, DirectoryError, DirectoryOrganization, Problem, Reference,
+    Development, DevelopmentError, Directory, DirectoryError, DirectoryIssuer, DirectoryOrganization,
+    Problem, Reference,
 };
 pub use identity::{Identified, Identity, Token};
 pub use record::{Account, Records, UserState};

@@ -113,6 +113,121 @@ fn allowed_values_are_told() {
 }
 
 #[test]
+fn mistakes_in_other_issuers() {
+    let url = "url = \"https://login.example\"\n";
+    let by_user = "audience = [\"a\"]\nuser_claim = \"sub\"\n";
+    let good = format!("[[issuer]]\n{url}{by_user}");
+    let by_roles = format!("[[issuer]]\n{url}audience = [\"a\"]\nroles_claim = \"r\"\n");
+    let safe = "only this machine itself is asked by http; all others by https";
+    let malformed = "this is no URL, such as https://login.example.com";
+    let at = |wrong: &str| good.replace("https://login.example", wrong);
+    for (rest, want) in [
+        (
+            "[issuer]\n".to_owned(),
+            "3:1: invalid type: table, expected tables, each of which begins with [[issuer]]".to_owned(),
+        ),
+        (
+            "[[issuer]]\n".to_owned(),
+            "3:1: missing field `url`\nd.toml:3:1: missing field `audience`".to_owned(),
+        ),
+        (
+            format!("{good}x = 1\n"),
+            "7:1: unknown field `x`, expected one of `url`, `audience`, `jwks`, `clock_skew_seconds`, `user_claim`, \
+             `roles_claim`, `roles`, `organization`, `organization_claim`, `introspection`"
+                .to_owned(),
+        ),
+        (good.replace("[\"a\"]", "\"a\""), "5:12: invalid type: string, expected an array of strings".to_owned()),
+        (
+            good.replace("\"a\"", ""),
+            "5:12: an issuer's audience is empty: any of its tokens would be accepted".to_owned(),
+        ),
+        (good.replace("\"a\"", "\"a\", \"\""), "5:18: an issuer's audience is empty".to_owned()),
+        (at("login.example"), format!("4:7: {malformed}")),
+        (at("ftp://login.example"), format!("4:7: {malformed}")),
+        (at("https://"), format!("4:7: {malformed}")),
+        (at("https://a@login.example"), format!("4:7: {malformed}")),
+        (at("https://login.example/#a"), format!("4:7: {malformed}")),
+        (at("https://login.example/?a"), "4:7: an issuer's url has no query".to_owned()),
+        (at("http://login.example"), format!("4:7: {safe}")),
+        (at("http://127.0.0.1.example"), format!("4:7: {safe}")),
+        (format!("{good}jwks = \"http://login.example/keys\"\n"), format!("7:8: {safe}")),
+        (
+            format!("{good}{good}"),
+            "8:7: issuer \"https://login.example\" is already defined".to_owned(),
+        ),
+        (
+            format!("{good}clock_skew_seconds = 301\n"),
+            "7:22: clocks may differ by 0 to 300 seconds".to_owned(),
+        ),
+        (format!("{good}clock_skew_seconds = -1\n"), "7:22: clocks may differ by 0 to 300 seconds".to_owned()),
+        (
+            format!("{good}clock_skew_seconds = \"1\"\n"),
+            "7:22: invalid type: string, expected an integer".to_owned(),
+        ),
+        (
+            good.replace("user_claim = \"sub\"\n", ""),
+            "3:1: an issuer has `user_claim` or `roles_claim`, or both: without, nobody knows who calls".to_owned(),
+        ),
+        (good.replace("\"sub\"", "\"\""), "6:14: the name of a claim is empty".to_owned()),
+        (
+            format!("{good}organization = \"o\"\nroles = {{}}\n"),
+            "7:16: this is for those whose roles the issuer tells, by `roles_claim`\n\
+             d.toml:8:9: this is for those whose roles the issuer tells, by `roles_claim`"
+                .to_owned(),
+        ),
+        (
+            by_roles.clone(),
+            "6:15: `roles_claim` needs `roles`: what its values are called here\n\
+             d.toml:6:15: `roles_claim` needs exactly one of `organization` and `organization_claim`"
+                .to_owned(),
+        ),
+        (
+            format!("{by_roles}roles = {{}}\norganization = \"o\"\norganization_claim = \"o\"\n"),
+            "6:15: `roles_claim` needs exactly one of `organization` and `organization_claim`".to_owned(),
+        ),
+        (
+            format!("{by_roles}roles = {{}}\norganization = \"\"\n"),
+            "8:16: an organization id must not be empty or hold U+0000".to_owned(),
+        ),
+        (
+            format!("{by_roles}roles = []\norganization = \"o\"\n"),
+            "7:9: invalid type: array, expected a table".to_owned(),
+        ),
+        (
+            format!("{by_roles}roles = {{ a = \"IAM_OWNER\" }}\norganization = \"o\"\n"),
+            "7:15: invalid type: string, expected an array of strings".to_owned(),
+        ),
+        (
+            format!("{good}introspection = \"SECRET\"\n"),
+            "7:17: invalid type: string, expected a table".to_owned(),
+        ),
+        (
+            format!("{good}introspection = {{ url = \"http://a\", client_id = \"\", client_secret_file = \"\" }}\n"),
+            format!(
+                "7:25: {safe}\nd.toml:7:49: the client's id is empty\n\
+                 d.toml:7:74: the path of the client's secret is empty"
+            ),
+        ),
+        (
+            format!("{good}[issuer.introspection]\nclient_secret = \"SECRET\"\nclient_id = 4711\n"),
+            "8:1: unknown field `client_secret`, expected one of `url`, `client_id`, `client_secret_file`\n\
+             d.toml:9:13: invalid type: integer, expected a string"
+                .to_owned(),
+        ),
+    ] {
+        let told = told(&format!("{HEAD}{rest}"));
+        assert_eq!(told, format!("d.toml:{want}"), "{rest}");
+        assert!(!told.contains("SECRET") && !told.contains("4711"), "{told}");
+    }
+    let unknown = told(&format!("{HEAD}{by_roles}roles = {{ a = [\"admin\"] }}\norganization = \"o\"\n"));
+    assert!(unknown.starts_with("d.toml:7:16: unknown role \"admin\"; known are IAM_OWNER, "), "{unknown}");
+    let local = ["http://localhost:1/a", "http://127.9.9.9", "http://[::1]:8080", "https://a:1/b"];
+    for local in local {
+        assert!(Directory::parse(&format!("{HEAD}{}", at(local)), "d.toml").is_ok(), "{local}");
+    }
+}
+
+#[test]
 fn a_time_needs_date_time_of_day_and_offset() {
     for (written, is_time) in [
         ("2099-01-01T00:00:00Z", true),
@@ -191,6 +306,8 @@ fn piece() -> impl Strategy<Value = String> {
             Just("[[membership]]\n"), Just("id = \"1\"\n"), Just("name = \"ñ\"\n"), Just("state = \"active\"\n"),
             Just("state = 3\n"), Just("organization = \"1\"\n"), Just("instance = true\n"), Just("user = \"1\"\n"),
             Just("roles = [\"ORG_OWNER\"]\n"), Just("roles = [[]]\n"), Just("token = {}\n"),
+            Just("[[issuer]]\n"), Just("url = \"https://a\"\n"), Just("audience = [\"a\"]\n"), Just("user_claim = \"a\"\n"),
+            Just("roles_claim = \"a\"\n"), Just("roles = { a = [\"IAM_OWNER\"] }\n"), Just("introspection = {}\n"),
             Just("expires = 2099-01-01T00:00:00Z\n"), Just("domains = [\"\"]\n"), Just("user = [{}]\n"),
         ].prop_map(str::to_owned),
         2 => prop_oneof![Just("value"), Just("sha256"), Just("expires"), Just("token"), Just("domains"), Just("other")]

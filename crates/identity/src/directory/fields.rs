@@ -16,6 +16,10 @@ pub(crate) type Kind<T> = (&'static str, fn(&DeValue<'_>) -> Option<T>);
 
 pub(crate) const TEXT: Kind<String> = ("a string", |value| value.as_str().map(str::to_owned));
 pub(crate) const BOOLEAN: Kind<bool> = ("true or false", |value| value.as_bool());
+pub(crate) const INTEGER: Kind<i64> = ("an integer", |value| {
+    let integer = value.as_integer()?;
+    i64::from_str_radix(integer.as_str(), integer.radix()).ok()
+});
 pub(crate) const TIME: Kind<Datetime> =
     ("a time such as 2099-01-01T00:00:00Z", |value| value.as_datetime().copied());
 
@@ -86,7 +90,11 @@ impl<'t, 'p, 's> Fields<'t, 'p, 's> {
 
     /// The strings of an array; absent is empty.
     pub(crate) fn texts(&mut self, name: &str) -> Vec<Spanned<String>> {
-        let Some(value) = self.table.get(name) else { return Vec::new() };
+        let value = self.table.get(name);
+        value.map(|value| self.texts_of(value)).unwrap_or_default()
+    }
+
+    fn texts_of(&mut self, value: &Spanned<DeValue<'_>>) -> Vec<Spanned<String>> {
         let Some(array) = value.get_ref().as_array() else {
             self.unexpected(value, "an array of strings", true);
             return Vec::new();
@@ -105,6 +113,28 @@ impl<'t, 'p, 's> Fields<'t, 'p, 's> {
     pub(crate) fn required_texts(&mut self, name: &str) -> Option<Vec<Spanned<String>>> {
         self.value(name)?;
         Some(self.texts(name))
+    }
+
+    /// The strings of arrays in a table whose fields may have any names.
+    pub(crate) fn texts_by_name(
+        &mut self,
+        name: &str,
+    ) -> Option<Spanned<Vec<(String, Vec<Spanned<String>>)>>> {
+        let at = self.table.get(name)?.span();
+        let (table, _) = self.optional_table(name)?;
+        let by_name = table.iter().map(|(name, value)| (name.get_ref().to_string(), self.texts_of(value)));
+        let by_name = by_name.collect();
+        Some(Spanned::new(at, by_name))
+    }
+
+    /// A table inside of this one, and where it begins.
+    pub(crate) fn optional_table(&mut self, name: &str) -> Option<(&'t DeTable<'t>, usize)> {
+        let value = self.table.get(name)?;
+        let table = value.get_ref().as_table();
+        if table.is_none() {
+            self.unexpected(value, "a table", false);
+        }
+        table.map(|table| (table, value.span().start))
     }
 
     /// The one table of this name, and where it begins.

@@ -5,6 +5,7 @@ use toml::{Spanned, de::DeTable, value::Datetime};
 
 use super::{
     fields::{BOOLEAN, Fields, TEXT, TIME},
+    issuers,
     position::{DirectoryError, Problems, Source},
 };
 use crate::{AccessTokens, UserState};
@@ -16,6 +17,7 @@ pub(crate) struct File {
     pub(crate) users: Vec<User>,
     pub(crate) memberships: Vec<Membership>,
     pub(crate) clients: Vec<Client>,
+    pub(crate) issuers: Vec<issuers::Written>,
 }
 
 pub(crate) struct Instance {
@@ -98,13 +100,14 @@ impl File {
 }
 
 fn file<'t>(document: &'t DeTable<'t>, problems: &mut Problems<'_>) -> Option<File> {
-    let known = ["instance", "organization", "user", "membership", "client"];
+    let known = ["instance", "organization", "user", "membership", "client", "issuer"];
     let mut fields = Fields::of(document, 0, &known, problems);
     let written_instance = fields.table("instance");
     let written_organizations = fields.tables("organization", "organization");
     let written_users = fields.tables("user", "user");
     let written_memberships = fields.tables("membership", "membership");
     let written_clients = fields.tables("client", "client");
+    let written_issuers = fields.tables("issuer", "issuer");
 
     let instance = written_instance.and_then(|(table, at)| instance(table, at, problems));
     let organizations =
@@ -114,7 +117,11 @@ fn file<'t>(document: &'t DeTable<'t>, problems: &mut Problems<'_>) -> Option<Fi
     let memberships =
         written_memberships.into_iter().filter_map(|(table, at)| membership(table, at, problems)).collect();
     let clients = written_clients.into_iter().filter_map(|(table, at)| client(table, at, problems)).collect();
-    Some(File { instance: instance?, organizations, users, memberships, clients })
+    let issuers = written_issuers
+        .into_iter()
+        .filter_map(|(table, at)| issuers::Written::read(table, at, problems))
+        .collect();
+    Some(File { instance: instance?, organizations, users, memberships, clients, issuers })
 }
 
 fn instance<'t>(table: &'t DeTable<'t>, at: usize, problems: &mut Problems<'_>) -> Option<Instance> {

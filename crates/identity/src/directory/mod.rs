@@ -1,15 +1,16 @@
 //! The directory: who there is, with which tokens, and who may do what where.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use domain::{OrganizationId, OrganizationState};
 
-use crate::Accounts;
+use crate::{Accounts, issuer::Issuer};
 
 mod credentials;
 mod development;
 mod fields;
 mod file;
+mod issuers;
 mod position;
 mod resolve;
 
@@ -27,6 +28,7 @@ pub struct Directory {
     pub(crate) organizations: Vec<DirectoryOrganization>,
     pub(crate) project: Option<String>,
     pub(crate) accounts: Accounts,
+    pub(crate) issuers: Vec<DirectoryIssuer>,
     pub(crate) references: Vec<Reference>,
     pub(crate) warnings: Vec<Problem>,
 }
@@ -41,6 +43,15 @@ pub struct DirectoryOrganization {
     /// The state that it is to be brought to.
     pub state: OrganizationState,
     /// Where its id stands in the file; without a text.
+    pub place: Problem,
+}
+
+/// Another issuer, as the file has it.
+#[derive(Clone, Debug)]
+pub struct DirectoryIssuer {
+    /// The issuer.
+    pub issuer: Arc<Issuer>,
+    /// Where the file says where the secret for introspection is, else where the issuer's URL stands; without a text.
     pub place: Problem,
 }
 
@@ -98,6 +109,11 @@ impl Directory {
         &self.accounts
     }
 
+    /// Other issuers, whose tokens are accepted.
+    pub fn issuers(&self) -> &[DirectoryIssuer] {
+        &self.issuers
+    }
+
     /// The id of the project that the API is, if the file gives it one.
     pub fn project(&self) -> Option<&str> {
         self.project.as_deref()
@@ -113,6 +129,7 @@ impl fmt::Debug for Directory {
             .field("organizations", &self.organizations)
             .field("project", &self.project)
             .field("users", &self.accounts.user_count())
+            .field("issuers", &self.issuers)
             .field("references", &self.references)
             .field("warnings", &self.warnings)
             .finish()

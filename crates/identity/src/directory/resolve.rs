@@ -11,6 +11,7 @@ use toml::Spanned;
 use super::{
     Directory, DirectoryError, DirectoryOrganization, Problem, Reference,
     file::{self, File},
+    issuers,
     position::{Problems, Source},
 };
 use crate::{
@@ -26,6 +27,7 @@ pub(crate) fn resolve(file: File, source: &Source<'_>) -> Result<Directory, Dire
         warnings: Problems::new(source),
         states: HashMap::new(),
         references: Vec::new(),
+        others_vouch: file.issuers.iter().any(issuers::Written::has_users),
     };
     let instance_id = resolver.filled(&file.instance.id, "the instance's id");
     let domains =
@@ -37,6 +39,7 @@ pub(crate) fn resolve(file: File, source: &Source<'_>) -> Result<Directory, Dire
     let mut accounts = Accounts::default();
     resolver.users(file.users, memberships, &mut accounts);
     resolver.clients(file.clients, &mut accounts);
+    let issuers = resolver.issuers(file.issuers);
 
     let Resolver { problems, warnings, mut references, .. } = resolver;
     problems.into_result()?;
@@ -47,6 +50,7 @@ pub(crate) fn resolve(file: File, source: &Source<'_>) -> Result<Directory, Dire
         organizations,
         project,
         accounts,
+        issuers,
         references: references.into_iter().map(|(_, reference)| reference).collect(),
         warnings: warnings.into_sorted(),
     })
@@ -59,6 +63,8 @@ pub(super) struct Resolver<'a> {
     states: HashMap<OrganizationId, OrganizationState>,
     /// With where each stands, in bytes.
     references: Vec<(usize, Reference)>,
+    /// Whether users need nothing to show who they are, as others tell it.
+    others_vouch: bool,
 }
 
 impl Resolver<'_> {
@@ -149,7 +155,7 @@ impl Resolver<'_> {
                 let organization = organization.as_str();
                 self.warn(&home, format!("organization {organization:?} is removed: its users are refused"));
             }
-            if !has_credentials {
+            if !has_credentials && !self.others_vouch {
                 self.warn(&id, format!("user {:?} has no token, secret or key", id.get_ref()));
             }
             let user = Arc::new(User {
@@ -188,32 +194,36 @@ impl Resolver<'_> {
     /// Roles of the instance count for every organization, all others for their own (contract 5.4): one in the other's
     /// place could only be a mistake.
     fn role(&mut self, name: &Spanned<String>, in_instance: bool) -> Option<Role> {
-        let role = name.get_ref().parse::<Role>().ok();
-        if role.is_some_and(|role| role.is_of_the_instance() == in_instance) {
-            return role;
+        let role = self.any_role(name)?;
+        if role.is_of_the_instance() == in_instance {
+            return Some(role);
         }
-        let names = |roles: &mut dyn Iterator<Item = &Role>| {
-            roles.map(|role| role.name()).collect::<Vec<_>>().join(", ")
-        };
         let fitting = names(&mut Role::ALL.iter().filter(|role| role.is_of_the_instance() == in_instance));
-        let text = match role {
-            None => format!("unknown role {:?}; known are {}", name.get_ref(), names(&mut Role::ALL.iter())),
-            Some(role) if in_instance => {
-                format!("{} is no role of the instance; those are {fitting}", role.name())
-            }
-            Some(role) => {
-                format!(
-                    "{} is a role of the instance, not of an organization; those are {fitting}",
-                    role.name()
-                )
-            }
+        let text = if in_instance {
+            format!("{} is no role of the instance; those are {fitting}", role.name())
+        } else {
+            format!("{} is a role of the instance, not of an organization; those are {fitting}", role.name())
         };
         self.problem(name, text);
         None
     }
 
+    pub(super) fn any_role(&mut self, name: &Spanned<String>) -> Option<Role> {
+        let role = name.get_ref().parse::<Role>().ok();
+        if role.is_none() {
+            let known = names(&mut Role::ALL.iter());
+            self.problem(name, format!("unknown role {:?}; known are {known}", name.get_ref()));
+        }
+        role
+    }
+
+    /// As the file has it, if it defines the organization.
+    pub(super) fn state(&self, organization: &OrganizationId) -> Option<OrganizationState> {
+        self.states.get(organization).copied()
+    }
+
     /// An organization that is named; noted as a reference if the file does not define it.
-    fn referred(&mut self, written: &Spanned<String>) -> Option<OrganizationId> {
+    pub(super) fn referred(&mut self, written: &Spanned<String>) -> Option<OrganizationId> {
         let organization = self.organization_id(written)?;
         if !self.states.contains_key(&organization) {
             let text = format!("organization {:?} is in neither directory nor store", organization.as_str());
@@ -240,7 +250,7 @@ impl Resolver<'_> {
         (!text.is_empty()).then(|| text.clone())
     }
 
-    fn place<T>(&self, at: &Spanned<T>) -> Problem {
+    pub(super) fn place<T>(&self, at: &Spanned<T>) -> Problem {
         self.problems.source.problem(at.span().start, "")
     }
 
@@ -251,4 +261,8 @@ impl Resolver<'_> {
     pub(super) fn warn<T>(&mut self, at: &Spanned<T>, text: impl Into<String>) {
         self.warnings.note(at.span().start, text);
     }
+}
+
+fn names(roles: &mut dyn Iterator<Item = &Role>) -> String {
+    roles.map(|role| role.name()).collect::<Vec<_>>().join(", ")
 }

@@ -156,17 +156,28 @@ impl AccessToken {
             _ => None,
         }
     }
+
+    /// Whether the text of a token says that it was made with one of `keys`.
+    pub(crate) fn names_key_of(text: &str, keys: &KeyRing) -> bool {
+        let header = text.split_once('.').and_then(|(header, _)| read_header(header));
+        header.is_some_and(|header| keys.key(&header.kid).is_some())
+    }
+}
+
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+    kid: String,
+    crit: Option<Value>,
+}
+
+fn read_header(header: &str) -> Option<Header> {
+    serde_json::from_slice(&BASE64.decode(header).ok()?).ok()
 }
 
 /// The key that a header names, if it is used with that algorithm.
 fn key_of<'a>(header: &str, algorithm: &str, keys: &'a KeyRing) -> Option<&'a SigningKey> {
-    #[derive(Deserialize)]
-    struct Header {
-        alg: String,
-        kid: String,
-        crit: Option<Value>,
-    }
-    let header: Header = serde_json::from_slice(&BASE64.decode(header).ok()?).ok()?;
+    let header = read_header(header)?;
     keys.key(&header.kid).filter(|_| header.alg == algorithm && header.crit.is_none())
 }
 

@@ -270,12 +270,20 @@ pub fn public_key(pem: &str) -> Result<DecodingKey, PublicKeyError> {
     let key = DecodingKey::from_rsa_pem(pem.as_bytes()).map_err(malformed)?;
     let jwk = Jwk::from_decoding_key(&key, None).map_err(malformed)?;
     let AlgorithmParameters::RSA(parameters) = jwk.algorithm else { return Err(PublicKeyError::Malformed) };
-    let modulus = BASE64.decode(parameters.n).map_err(|_| PublicKeyError::Malformed)?;
-    let digits: &[u8] = modulus.trim_ascii_start();
-    let digits =
-        digits.iter().position(|byte| *byte != 0).map_or(&[][..], |at| digits.get(at..).unwrap_or_default());
-    let bits = digits.first().map_or(0, |first| digits.len() * 8 - first.leading_zeros() as usize);
+    let bits = modulus_bits(&parameters.n).ok_or(PublicKeyError::Malformed)?;
     if bits < MODULUS_BITS_MIN { Err(PublicKeyError::Weak(bits)) } else { Ok(key) }
+}
+
+/// Whether an RSA key with the modulus `n`, as a JWK has it, is not too weak.
+pub(crate) fn has_good_modulus(n: &str) -> bool {
+    modulus_bits(n).is_some_and(|bits| bits >= MODULUS_BITS_MIN)
+}
+
+fn modulus_bits(n: &str) -> Option<usize> {
+    let modulus = BASE64.decode(n).ok()?;
+    let first = modulus.iter().position(|byte| *byte != 0).unwrap_or(modulus.len());
+    let digits = modulus.get(first..)?;
+    Some(digits.first().map_or(0, |first| digits.len() * 8 - first.leading_zeros() as usize))
 }
 
 /// A new key of a user: its public half in PEM, and the file by which the user logs in, ZITADEL's "service account key".

@@ -9,6 +9,7 @@ mod scope;
 pub use access_token::AccessToken;
 pub use assertion::{InvalidAssertion, subject_of};
 pub use claims::{Claims, HomeOrganization, primary_domain, seconds};
+pub(crate) use key_ring::has_good_modulus;
 pub use key_ring::{
     KeyRing, NoKey, PublicKeyError, Rotation, SigningKey, SigningKeyRecord, public_key, service_account_key,
 };
