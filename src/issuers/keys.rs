@@ -114,14 +114,10 @@ impl Keys {
     async fn fetch(&self, attempts: u64, is_for_missing: bool) -> bool {
         let _fetching = self.fetching.lock().await;
         {
-            let mut state = self.state();
-            let now = Instant::now();
-            let is_soon = state.keys.is_none() && state.due.is_some_and(|due| now < due);
+            let state = self.state();
+            let is_soon = state.keys.is_none() && state.due.is_some_and(|due| Instant::now() < due);
             if state.attempts != attempts || is_soon {
                 return state.keys.is_some();
-            }
-            if is_for_missing {
-                state.missed = Some(now);
             }
         }
         let fetched = self.fetched().await;
@@ -129,6 +125,10 @@ impl Keys {
         self.health.note(&self.issuer, "keys", fetched.as_ref().err());
         let mut state = self.state();
         state.attempts += 1;
+        if is_for_missing {
+            // Not before: who misses one meanwhile waits for the same.
+            state.missed = Some(now);
+        }
         state.is_failing = fetched.is_err();
         state.due = Some(match fetched {
             Ok((keys, kept)) => {

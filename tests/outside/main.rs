@@ -12,6 +12,7 @@ mod disks;
 mod framing;
 mod front_door;
 mod http1;
+mod issuers;
 mod keys;
 mod languages;
 mod limits;
