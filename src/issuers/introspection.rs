@@ -153,12 +153,14 @@ impl Told {
     /// Keeps an answer. The oldest make room.
     fn keep(&mut self, key: Hash, answer: TokenClaims, now: Instant, time: Timestamp) {
         #[expect(clippy::cast_precision_loss, reason = "until the year 2255 it is exact to the microsecond")]
-        let left = answer.expires().map(|expires| expires - time.as_micros() as f64 / 1e6);
-        let left = left.map_or(Ok(GOOD_KEPT), Duration::try_from_secs_f64);
+        let left = answer.expires().map_or(f64::INFINITY, |expires| expires - time.as_micros() as f64 / 1e6);
         let is_active = answer.is_active() == Some(true);
         // By our clock it may be over already; then how far clocks may differ decides whether it is.
-        let kept = left.ok().filter(|left| is_active && !left.is_zero());
-        let kept = kept.map_or(BAD_KEPT, |left| left.clamp(GOOD_KEPT_MIN, GOOD_KEPT));
+        let kept = if is_active && left > 0.0 {
+            Duration::try_from_secs_f64(left).map_or(GOOD_KEPT, |left| left.clamp(GOOD_KEPT_MIN, GOOD_KEPT))
+        } else {
+            BAD_KEPT
+        };
         let answer = is_active.then(|| Arc::new(answer));
         let until = now + kept;
         while self.order.len() >= ANSWERS_MAX || self.order.front().is_some_and(|(_, until)| *until <= now) {
@@ -175,4 +177,60 @@ impl Told {
 
 fn hash(token: &str) -> Hash {
     Sha256::digest(token).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const NOW: i64 = 1_795_449_968;
+
+    fn keep(told: &mut Told, token: &str, answer: &Value, now: Instant) {
+        let answer = TokenClaims::read(answer.to_string().as_bytes()).unwrap();
+        told.keep(hash(token), answer, now, Timestamp::from_micros(NOW * 1_000_000));
+    }
+
+    #[test]
+    fn how_long_an_answer_is_kept() {
+        for (answer, is_good, seconds) in [
+            (json!({"active": true}), true, 60),
+            (json!({"active": true, "exp": NOW + 61}), true, 60),
+            (json!({"active": true, "exp": NOW + 59}), true, 59),
+            (json!({"active": true, "exp": NOW as f64 + 0.1}), true, 1),
+            // Whether it is good is judged at each call.
+            (json!({"active": true, "exp": NOW}), true, 10),
+            (json!({"active": true, "exp": NOW - 1}), true, 10),
+            (json!({"active": true, "exp": 1e300}), true, 60),
+            (json!({"active": true, "exp": "x"}), true, 60),
+            (json!({"active": false}), false, 10),
+            (json!({"active": false, "exp": NOW + 600}), false, 10),
+        ] {
+            let (mut told, now) = (Told::default(), Instant::now());
+            keep(&mut told, "t", &answer, now);
+            let (kept, until) = &told.answers[&hash("t")];
+            let want = (is_good, now + Duration::from_secs(seconds));
+            assert_eq!((kept.is_some(), *until), want, "{answer}");
+        }
+    }
+
+    #[test]
+    fn no_more_answers_are_kept_than_may_be() {
+        let (mut told, start) = (Told::default(), Instant::now());
+        let active = json!({"active": true});
+        for number in 0..ANSWERS_MAX + 10 {
+            keep(&mut told, &number.to_string(), &active, start);
+            assert!(told.answers.len() <= ANSWERS_MAX && told.order.len() <= ANSWERS_MAX);
+        }
+        assert!(!told.answers.contains_key(&hash("9")) && told.answers.contains_key(&hash("10")));
+        // What is over makes room, and what was asked for again stays.
+        let (mut told, later) = (Told::default(), start + Duration::from_secs(60));
+        keep(&mut told, "a", &active, start);
+        keep(&mut told, "b", &active, start);
+        keep(&mut told, "a", &active, start + Duration::from_secs(1));
+        keep(&mut told, "c", &active, later);
+        let is_kept = ["a", "b", "c"].map(|token| told.answers.contains_key(&hash(token)));
+        assert_eq!((is_kept, told.order.len()), ([true, false, true], 2));
+    }
 }

@@ -208,7 +208,92 @@ fn kept(headers: &HeaderMap) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use identity::Directory;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+        task::JoinHandle,
+    };
+
     use super::*;
+
+    /// An issuer without keys at all.
+    fn serve(listener: TcpListener) -> JoinHandle<()> {
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.read(&mut [0; 4096]).await;
+                let reply =
+                    b"HTTP/1.1 200 OK\r\ncontent-length: 11\r\nconnection: close\r\n\r\n{\"keys\":[]}";
+                let _ = stream.write_all(reply).await;
+            }
+        })
+    }
+
+    fn keys_at(address: std::net::SocketAddr) -> Arc<Keys> {
+        let text = format!(
+            "[instance]\nid = \"1\"\n[[issuer]]\nurl = \"http://{address}\"\naudience = [\"a\"]\n\
+             user_claim = \"sub\"\njwks = \"http://{address}/\"\n"
+        );
+        let directory = Directory::parse(&text, "directory.toml").unwrap();
+        let outgoing = Outgoing::new(1024, Duration::from_secs(60)).unwrap();
+        Arc::new(Keys::new(&directory.issuers()[0].issuer, outgoing.into()))
+    }
+
+    #[tokio::test]
+    async fn keys_that_are_old_are_fetched_again_and_kept_while_nobody_answers() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let keys = keys_at(address);
+        let serving = serve(listener);
+        let Ready::Fetch(fetch) = keys.ready(Instant::now()) else { panic!("there are none yet") };
+        assert!(fetch.done().await);
+        let after = |seconds| Instant::now() + Duration::from_secs(seconds);
+        let is_ready = |at| matches!(keys.ready(at), Ready::Keys(_));
+        assert!(is_ready(after(299)) && !is_ready(after(301)));
+
+        serving.abort();
+        let _ = serving.await;
+        let Ready::Fetch(fetch) = keys.ready(after(301)) else { panic!("they are old") };
+        assert!(fetch.done().await, "the old ones are kept");
+        assert!(keys.state().is_failing && is_ready(after(5)));
+
+        // From then on it is tried again, while nobody waits.
+        let attempts = keys.state().attempts;
+        assert!(is_ready(after(5)) && keys.state().attempts == attempts);
+        let serving = serve(TcpListener::bind(address).await.unwrap());
+        assert!(is_ready(after(4000)));
+        while keys.state().attempts == attempts {
+            tokio::task::yield_now().await;
+        }
+        assert!(!keys.state().is_failing && !is_ready(after(301)));
+        serving.abort();
+    }
+
+    #[tokio::test]
+    async fn who_names_a_key_that_is_missing_has_them_fetched_once_in_ten_seconds() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let keys = keys_at(listener.local_addr().unwrap());
+        let serving = serve(listener);
+        let together = [(); 3].map(|()| keys.missing(Instant::now()).unwrap());
+        for fetch in together {
+            assert!(fetch.done().await);
+        }
+        assert_eq!(keys.state().attempts, 1);
+        let after = |seconds| Instant::now() + Duration::from_secs(seconds);
+        assert!(keys.missing(after(9)).is_none() && keys.missing(after(10)).is_some());
+        serving.abort();
+    }
+
+    #[tokio::test]
+    async fn nobody_who_is_away_is_asked_all_the_time() {
+        let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let keys = keys_at(address);
+        for _ in 0..3 {
+            let Ready::Fetch(fetch) = keys.ready(Instant::now()) else { panic!("there are none") };
+            assert!(!fetch.done().await);
+        }
+        assert!(keys.state().attempts < 3);
+    }
 
     #[test]
     fn keys_are_kept_as_long_as_their_issuer_says_within_limits() {

@@ -142,8 +142,8 @@ impl Remote {
                 };
                 let new = new.ok_or_else(|| problem("there is no secret in it".to_owned()))?;
                 let known = before.issuers.iter().filter_map(|remote| remote.introspector.as_ref());
-                let known = known.cloned().find(|known| known.is_as(&new));
-                Some(known.unwrap_or_else(|| Arc::new(new)))
+                let mut known = known.filter(|known| known.is_as(&new));
+                Some(known.next().cloned().unwrap_or_else(|| Arc::new(new)))
             }
         };
         Ok(Self { issuer, keys, introspector })

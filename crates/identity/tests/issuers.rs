@@ -285,12 +285,11 @@ fn each_algorithm_needs_a_key_of_its_type() {
         for &algorithm in *family {
             let header = with(&header(), &json!({"alg": name(algorithm)}));
             let text = signed(&header, &claims(), &KEYS[signing].private, algorithm);
-            for verifying in 0..FAMILIES.len() {
+            for (verifying, fitting) in FAMILIES.iter().enumerate() {
                 for alg in FAMILIES.concat().into_iter().map(Some).chain([None]) {
-                    let fits =
-                        FAMILIES[verifying].contains(&algorithm) && alg.is_none_or(|only| only == algorithm);
+                    let fits = fitting.contains(&algorithm) && alg.is_none_or(|only| only == algorithm);
                     // A key with the algorithm of another type is none at all, nor is it there then.
-                    let is_key = alg.is_none_or(|only| FAMILIES[verifying].contains(&only));
+                    let is_key = alg.is_none_or(|only| fitting.contains(&only));
                     let want = if fits {
                         "good"
                     } else if is_key {

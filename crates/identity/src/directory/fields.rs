@@ -23,6 +23,9 @@ pub(crate) const INTEGER: Kind<i64> = ("an integer", |value| {
 pub(crate) const TIME: Kind<Datetime> =
     ("a time such as 2099-01-01T00:00:00Z", |value| value.as_datetime().copied());
 
+/// Arrays of strings, each with its name.
+pub(crate) type TextsByName = Vec<(String, Vec<Spanned<String>>)>;
+
 /// The fields of one table.
 pub(crate) struct Fields<'t, 'p, 's> {
     table: &'t DeTable<'t>,
@@ -116,10 +119,7 @@ impl<'t, 'p, 's> Fields<'t, 'p, 's> {
     }
 
     /// The strings of arrays in a table whose fields may have any names.
-    pub(crate) fn texts_by_name(
-        &mut self,
-        name: &str,
-    ) -> Option<Spanned<Vec<(String, Vec<Spanned<String>>)>>> {
+    pub(crate) fn texts_by_name(&mut self, name: &str) -> Option<Spanned<TextsByName>> {
         let at = self.table.get(name)?.span();
         let (table, _) = self.optional_table(name)?;
         let by_name = table.iter().map(|(name, value)| (name.get_ref().to_string(), self.texts_of(value)));

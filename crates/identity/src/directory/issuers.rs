@@ -7,7 +7,7 @@ use toml::{Spanned, de::DeTable};
 
 use super::{
     DirectoryIssuer,
-    fields::{Fields, INTEGER, TEXT},
+    fields::{Fields, INTEGER, TEXT, TextsByName},
     position::Problems,
     resolve::Resolver,
 };
@@ -28,14 +28,12 @@ pub(crate) struct Written {
     skew: Option<Spanned<i64>>,
     user_claim: Option<Spanned<String>>,
     roles_claim: Option<Spanned<String>>,
-    roles: Option<Spanned<Roles>>,
+    /// By what the issuer calls them.
+    roles: Option<Spanned<TextsByName>>,
     organization: Option<Spanned<String>>,
     organization_claim: Option<Spanned<String>>,
     introspection: Option<WrittenIntrospection>,
 }
-
-/// By what the issuer calls them.
-type Roles = Vec<(String, Vec<Spanned<String>>)>;
 
 struct WrittenIntrospection {
     url: Spanned<String>,
