@@ -137,7 +137,7 @@ fn what_is_hardly_meant_is_warned_of() {
     assert_eq!(
         warnings,
         [
-            "d.toml:8:6: user \"quiet\" has no token",
+            "d.toml:8:6: user \"quiet\" has no token, secret or key",
             "d.toml:15:16: organization \"gone\" is removed: its users are refused",
             "d.toml:21:16: organization \"gone\" is removed",
             "d.toml:23:1: a membership without roles permits nothing",
@@ -174,7 +174,7 @@ fn nothing_shows_a_token_or_its_hash() {
     for secret in ["pat-", hash, &hash[..8], &prefix] {
         assert!(!shown.contains(secret), "{secret} in {shown}");
     }
-    assert!(shown.contains("tokens: 3"), "{shown}");
+    assert!(shown.contains("users: 2"), "{shown}");
 }
 
 #[test]
