@@ -31,6 +31,10 @@ const TURN: Duration = Duration::from_micros(500);
 /// How much is read at once after that: small frames cost hyper more than their sender.
 const SIP_BYTES: usize = 1024;
 
+/// What is written to HTTP/2 in smaller pieces than this waits for the turn of others who may be about to write, too: a call of
+/// the system costs more than most replies.
+const PIECE_BYTES: usize = 4 * 1024;
+
 /// How long what still comes is taken after the last byte was written. Else the system would answer it with a reset,
 /// which takes from the peer what it has not read yet: the end of a reply, or which stream was the last.
 const LINGER: Duration = Duration::from_secs(2);
@@ -49,6 +53,8 @@ pub struct Connection<S> {
     turn: Option<Instant>,
     /// Whether what comes so takes long to be made something of.
     is_dear: bool,
+    /// Whether what is to be written has waited for others.
+    has_waited: bool,
     /// There once nothing more is written: for how long the rest is taken.
     linger: Option<Pin<Box<Sleep>>>,
     /// How much of the rest was taken.
@@ -108,6 +114,7 @@ impl<S> Connection<S> {
             traffic,
             turn: None,
             is_dear: false,
+            has_waited: false,
             linger: None,
             lingered: 0,
         }
@@ -125,6 +132,7 @@ impl<S> Connection<S> {
             traffic,
             turn: None,
             is_dear: false,
+            has_waited: false,
             linger: None,
             lingered: 0,
         }
@@ -199,9 +207,25 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
     }
 }
 
+impl<S: AsyncWrite + Unpin> Connection<S> {
+    /// Lets others go first, once, if they may have something to write on this connection.
+    fn poll_others(&mut self, cx: &mut Context<'_>, bytes: usize) -> Poll<()> {
+        let is_http2 = self.te.is_none();
+        if is_http2 && bytes < PIECE_BYTES && !self.has_waited && self.traffic.has_requests() {
+            self.has_waited = true;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, data)
+        ready!(self.poll_others(cx, data.len()));
+        let wrote = ready!(Pin::new(&mut self.stream).poll_write(cx, data));
+        self.has_waited = false;
+        Poll::Ready(wrote)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -239,7 +263,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
         cx: &mut Context<'_>,
         data: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, data)
+        ready!(self.poll_others(cx, data.iter().map(|piece| piece.len()).sum()));
+        let wrote = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, data));
+        self.has_waited = false;
+        Poll::Ready(wrote)
     }
 }
 
@@ -248,6 +275,22 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
+
+    /// Looks once whether `data` can be written.
+    fn write<S: AsyncRead + AsyncWrite + Unpin>(
+        connection: &mut Connection<S>,
+        data: &[u8],
+        is_vectored: bool,
+    ) -> Poll<io::Result<usize>> {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        if is_vectored {
+            let (first, second) = data.split_at(data.len() / 2);
+            let pieces = [io::IoSlice::new(first), io::IoSlice::new(second)];
+            Pin::new(connection).poll_write_vectored(&mut cx, &pieces)
+        } else {
+            Pin::new(connection).poll_write(&mut cx, data)
+        }
+    }
 
     async fn read_all(ahead: &[u8], pieces: &[&[u8]], te: TeTrailers) -> String {
         let (mut client, server) = tokio::io::duplex(64 * 1024);
@@ -334,6 +377,39 @@ mod tests {
             tokio::time::timeout(std::time::Duration::from_secs(1), read_all).await.unwrap().unwrap();
             assert!(read.ends_with(b"\r\nte: trailers\r\n\r\n"));
             te.expect_request();
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_written_waits_once_for_others_who_may_write_too() {
+        let small = PIECE_BYTES - 1;
+        for (http2, requests, bytes, waits) in [
+            (true, 2, small, true),
+            (true, 1, small, true),
+            // Nobody else is there.
+            (true, 0, small, false),
+            (true, 2, PIECE_BYTES, false),
+            (false, 1, small, false),
+        ] {
+            let (_client, server) = tokio::io::duplex(64 * 1024);
+            let traffic = Traffic::new();
+            let _requests: Vec<_> = (0..requests).map(|_| traffic.request()).collect();
+            let mut connection = if http2 {
+                Connection::http2(server, b"", traffic)
+            } else {
+                Connection::http1(server, b"", TeTrailers::new(traffic))
+            };
+            let data = vec![0; bytes];
+            for _ in 0..2 {
+                for is_vectored in [false, true] {
+                    let mut written = write(&mut connection, &data, is_vectored);
+                    assert_eq!(written.is_pending(), waits, "{http2} {requests} {bytes}");
+                    if waits {
+                        written = write(&mut connection, &data, is_vectored);
+                    }
+                    assert!(matches!(written, Poll::Ready(Ok(n)) if n == bytes), "{written:?}");
+                }
+            }
         }
     }
 }

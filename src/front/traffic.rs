@@ -88,6 +88,11 @@ impl Traffic {
         Request { traffic: self.clone(), unsent_bytes: 0 }
     }
 
+    /// Whether any request was not answered to the end.
+    pub fn has_requests(&self) -> bool {
+        self.requests.load(Ordering::Relaxed) > 0
+    }
+
     /// Waits until less than `bytes_max` of replies wait for the peer. Returns at once whether that was so.
     pub async fn less_unsent(&self, bytes_max: usize) -> bool {
         let is_less = || self.unsent_bytes.load(Ordering::Relaxed) < bytes_max;
@@ -118,8 +123,7 @@ impl Traffic {
         self.moves();
         loop {
             let since = Duration::from_millis(self.now().saturating_sub(self.moved.load(Ordering::Relaxed)));
-            let is_busy =
-                self.requests.load(Ordering::Relaxed) > 0 || self.head.load(Ordering::Relaxed) != NO_HEAD;
+            let is_busy = self.has_requests() || self.head.load(Ordering::Relaxed) != NO_HEAD;
             let left = if is_busy { wait } else { wait.saturating_sub(since) };
             if left.is_zero() {
                 return;
@@ -147,7 +151,7 @@ impl Traffic {
         }
         if self.unsent_bytes.load(Ordering::Relaxed) > 0 {
             next = next.min(left(moved, limits.reply_wait, Limits::REPLY_WAIT)?);
-        } else if self.requests.load(Ordering::Relaxed) == 0 {
+        } else if !self.has_requests() {
             next = next.min(left(moved, limits.idle, Limits::IDLE)?);
         }
         Ok(next)
