@@ -211,7 +211,7 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
     /// Lets others go first, once, if they may have something to write on this connection.
     fn poll_others(&mut self, cx: &mut Context<'_>, bytes: usize) -> Poll<()> {
         let is_http2 = self.te.is_none();
-        if is_http2 && bytes < PIECE_BYTES && !self.has_waited && self.traffic.has_requests() {
+        if is_http2 && bytes < PIECE_BYTES && !self.has_waited && self.traffic.has_others() {
             self.has_waited = true;
             cx.waker().wake_by_ref();
             return Poll::Pending;
@@ -385,8 +385,9 @@ mod tests {
         let small = PIECE_BYTES - 1;
         for (http2, requests, bytes, waits) in [
             (true, 2, small, true),
-            (true, 1, small, true),
+            (true, 3, small, true),
             // Nobody else is there.
+            (true, 1, small, false),
             (true, 0, small, false),
             (true, 2, PIECE_BYTES, false),
             (false, 1, small, false),

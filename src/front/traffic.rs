@@ -89,8 +89,13 @@ impl Traffic {
     }
 
     /// Whether any request was not answered to the end.
-    pub fn has_requests(&self) -> bool {
+    fn has_requests(&self) -> bool {
         self.requests.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether a request has another one beside it.
+    pub fn has_others(&self) -> bool {
+        self.requests.load(Ordering::Relaxed) > 1
     }
 
     /// Waits until less than `bytes_max` of replies wait for the peer. Returns at once whether that was so.
