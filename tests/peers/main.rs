@@ -32,7 +32,7 @@ const CALM: Duration = Duration::from_secs(2);
 const STAY: Duration = Duration::from_secs(3);
 
 /// Where calls are slow beside a peer, it comes again, so often in all: others use the machine too.
-const VISITS_MAX: usize = 6;
+const VISITS_MAX: usize = 8;
 
 /// How much slower the slowest of a hundred calls may be beside a peer.
 const SLOWER_MAX: u32 = 5;
