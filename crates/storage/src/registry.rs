@@ -31,7 +31,7 @@ pub struct Changes {
 
 /// Where gateways find what they share.
 ///
-/// Who calls [`Store::standing`](crate::Store::standing) is told the revision too, and so sees at no cost that something
+/// Who calls [`Store::standing`] is told the revision too, and so sees at no cost that something
 /// has changed. Every change that was acknowledged is seen by every call that begins after it, through whatever gateway or
 /// process.
 ///
@@ -48,7 +48,7 @@ pub trait Registry: Send + Sync + 'static {
 
     /// Makes all `changes` as one, the next in number, if the last one is `expected`. Returns its number: `expected + 1`.
     ///
-    /// - All or nothing, and durable on return, as [`Store::apply`](crate::Store::apply) is.
+    /// - All or nothing, and durable on return, as [`Store::apply`] is.
     /// - To remove what is not there is allowed.
     ///
     /// # Errors
