@@ -47,11 +47,7 @@ fn basic(header: &str) -> Option<(String, String)> {
     let decoded = BASE64.decode(encoded.trim()).ok()?;
     let at = decoded.iter().position(|byte| *byte == b':')?;
     let (name, secret) = decoded.split_at(at);
-    let text = |escaped: &[u8]| {
-        let spaced: Vec<_> = escaped.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
-        unescape(&spaced)
-    };
-    Some((text(name)?, text(secret.get(1..)?)?))
+    Some((unescape(name)?, unescape(secret.get(1..)?)?))
 }
 
 #[cfg(test)]

@@ -70,19 +70,19 @@ fn is_form(headers: &HeaderMap) -> bool {
 }
 
 fn decode(encoded: &[u8]) -> Result<String, Failure> {
-    let spaced: Vec<u8> = encoded.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
-    unescape(&spaced).ok_or(MALFORMED)
+    unescape(encoded).ok_or(MALFORMED)
 }
 
-/// Percent-decoded text; `None` if a percent sign is followed by anything but two hexadecimal digits. What is not UTF-8 has
-/// replacement characters.
+/// The text of what is written as forms are: percent-decoded, a plus sign for a space; `None` if a percent sign is followed by
+/// anything but two hexadecimal digits. What is not UTF-8 has replacement characters.
 pub(super) fn unescape(escaped: &[u8]) -> Option<String> {
     let is_digit = |at: usize| escaped.get(at).is_some_and(u8::is_ascii_hexdigit);
     let mut signs = escaped.iter().enumerate().filter(|(_, byte)| **byte == b'%');
     if signs.any(|(at, _)| !is_digit(at + 1) || !is_digit(at + 2)) {
         return None;
     }
-    Some(percent_decode(escaped).decode_utf8_lossy().into_owned())
+    let spaced: Vec<u8> = escaped.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+    Some(percent_decode(&spaced).decode_utf8_lossy().into_owned())
 }
 
 #[cfg(test)]

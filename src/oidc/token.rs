@@ -36,7 +36,7 @@ pub(super) async fn answer(call: &Call) -> Outcome {
         Some("client_credentials") => (by_secret(call).await?, true),
         Some(grant) if INTERACTIVE.contains(&grant) => {
             credentials(call)?;
-            return Err(CLIENT_UNKNOWN());
+            return Err(client_unknown());
         }
         Some(grant) => {
             return Err(Failure::oauth("unsupported_grant_type", format!("{grant} not supported")));
@@ -52,8 +52,7 @@ pub(super) async fn answer(call: &Call) -> Outcome {
     issue(call, &call.authority.state(), &user, &home, scopes, with_secret)
 }
 
-#[expect(non_snake_case, reason = "a constant, but for its text")]
-fn CLIENT_UNKNOWN() -> Failure {
+fn client_unknown() -> Failure {
     Failure::oauth("invalid_client", "client not found")
 }
 
@@ -73,7 +72,7 @@ async fn by_key(call: &Call) -> Result<(Caller, HomeOrganization), Failure> {
 
 /// The user that has told its secret.
 async fn by_secret(call: &Call) -> Result<(Caller, HomeOrganization), Failure> {
-    let Credentials::Secret(name, secret) = credentials(call)? else { return Err(CLIENT_UNKNOWN()) };
+    let Credentials::Secret(name, secret) = credentials(call)? else { return Err(client_unknown()) };
     let secret = secret.unwrap_or_default();
     let user_of = |state: &State| {
         let user = state.identity.accounts.user_named(&name)?;
@@ -83,9 +82,9 @@ async fn by_secret(call: &Call) -> Result<(Caller, HomeOrganization), Failure> {
     let (state, found) = call.find(user_of).await?;
     let user = match found.or_else(|| state.identity.accounts.user_named(&name)) {
         Some(user) => user,
-        None => return Err(CLIENT_UNKNOWN()),
+        None => return Err(client_unknown()),
     };
-    let home = call.home(&user).await?.ok_or_else(CLIENT_UNKNOWN)?;
+    let home = call.home(&user).await?.ok_or_else(client_unknown)?;
     match user.has_secret(&secret) {
         Some(true) => Ok((user, home)),
         Some(false) => Err(Failure::Request(SECRET_INVALID)),
