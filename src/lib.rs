@@ -17,5 +17,6 @@ pub mod logging;
 pub mod metrics;
 pub mod oidc;
 pub mod outgoing;
+pub mod parity;
 pub mod serve;
 pub mod store;

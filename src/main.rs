@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use metagate::{accounts, config::Flags, serve, store};
+use metagate::{accounts, config::Flags, parity, serve, store};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -47,12 +47,16 @@ enum Command {
     Member(Box<accounts::Member>),
     /// Organizations: add, list, deactivate, reactivate, remove.
     Org(Box<accounts::Organization>),
+    /// Test whether a server, this one or any other, answers the same in every encoding.
+    ///
+    /// Exit code 0 if it does, 1 if not, 2 if it could not be found out.
+    Parity(Box<parity::Arguments>),
 }
 
 fn main() -> ExitCode {
     let command = Cli::parse().command.unwrap_or_else(|| Command::Serve(Box::default()));
     match start(command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("metagate: {error}");
             ExitCode::FAILURE
@@ -60,7 +64,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(command: Command) -> Result<(), Box<dyn std::error::Error>> {
+fn start(command: Command) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match command {
         Command::Serve(flags) => runtime.block_on(serve::run(*flags))?,
@@ -71,6 +75,7 @@ fn start(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         Command::Secret(arguments) => runtime.block_on(arguments.run())?,
         Command::Member(arguments) => runtime.block_on(arguments.run())?,
         Command::Org(arguments) => runtime.block_on(arguments.run())?,
+        Command::Parity(arguments) => return Ok(runtime.block_on(parity::run(*arguments))),
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
