@@ -235,11 +235,18 @@ where
                 // A timer may tick late; the clock decides.
                 head.deadline.check()?;
                 let input = input?;
-                let length = input.payload.len();
+                let mut length = input.payload.len();
                 let mut message: Q =
                     blocking::in_place(length, || decode(description, gate.strict_json, &input)).await?;
+                let is_json = matches!(input.codec, Codec::Json(_));
                 for (field, value) in input.query.into_iter().chain(input.path) {
+                    length += value.len() + FIELD_HEAD_BYTES_MAX;
                     message.bind(&field, value);
+                }
+                // JSON may be long and say little: what counts is the message (departure D12), which is never the
+                // longer one.
+                if is_json && length > description.message_bytes_max {
+                    within(message.encoded_len(), description.message_bytes_max)?;
                 }
                 let mut call = gate.admission.admit(description.access, head).await?;
                 let _hold = call.hold.take();
@@ -278,15 +285,13 @@ fn decode<Q: Message + Default + DeserializeOwned>(
     strict_json: bool,
     input: &Input,
 ) -> Result<Q, Error> {
-    let limit = description.message_bytes_max;
-    let (message, size): (Q, usize) = match input.codec {
-        // What is too large is not decoded first.
-        Codec::Proto { .. } if input.payload.len() > limit => (Q::default(), input.payload.len()),
+    match input.codec {
         Codec::Proto { malformed } => {
-            let message = Q::decode(input.payload.clone()).map_err(|error| {
+            // What is too large is not decoded first.
+            within(input.payload.len(), description.message_bytes_max)?;
+            Q::decode(input.payload.clone()).map_err(|error| {
                 Error::protocol(malformed, format!("proto: cannot decode the message: {error}"))
-            })?;
-            (message, input.payload.len())
+            })
         }
         Codec::Json(envelope) => {
             let (envelope, unknown) = match (strict_json, envelope) {
@@ -294,15 +299,17 @@ fn decode<Q: Message + Default + DeserializeOwned>(
                 (true, Envelope::Lenient) => (Envelope::WholeOrNothing, Unknown::Refused),
                 (true, envelope) => (envelope, Unknown::Refused),
             };
-            let message: Q = protojson::from_slice_with(&input.payload, envelope, unknown)
-                .map_err(|error| Error::protocol(Code::InvalidArgument, error.to_string()))?;
-            // JSON may be long and say little: what counts is the message (departure D12), which
-            // is never the longer one.
-            let size = if input.payload.len() > limit { message.encoded_len() } else { 0 };
-            (message, size)
+            protojson::from_slice_with(&input.payload, envelope, unknown)
+                .map_err(|error| Error::protocol(Code::InvalidArgument, error.to_string()))
         }
-    };
-    if size > limit { Err(limits::message_too_large(size, limit)) } else { Ok(message) }
+    }
+}
+
+/// The most bytes before a field's value: its number and its length.
+const FIELD_HEAD_BYTES_MAX: usize = 10;
+
+fn within(size: usize, limit: usize) -> Result<(), Error> {
+    if size > limit { Err(limits::message_too_large(size, limit)) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `metagate parity`: one call through every encoding of a server, compared.
 
+mod explore;
 mod reports;
 mod selection;
 mod server;
@@ -41,6 +42,8 @@ enum Command {
     Run(Box<Run>),
     /// Make scenarios, and keep the answers in a file, for `run --golden`
     Record(Box<Record>),
+    /// Make calls up from the descriptors, and show the smallest ones that are answered differently. Exit code 1 if there are any
+    Explore(Box<explore::Explore>),
     /// Say what is looked at: every rule, and what it asks for
     Rules,
     /// Print the JSON Schema of scenarios, for editors
@@ -115,6 +118,7 @@ impl Arguments {
         match self.command {
             Command::Run(command) => command.run().await,
             Command::Record(command) => command.run().await,
+            Command::Explore(command) => command.run().await,
             Command::Rules => {
                 let width = Rule::ALL.iter().map(|rule| rule.id().len()).max().unwrap_or_default();
                 let mut out = io::stdout().lock();
@@ -145,7 +149,7 @@ impl Run {
         let deviations =
             deviations.map_err(|mistake| ParityError::Scenarios(vec![mistake]))?.unwrap_or_default();
         let (runner, suite) = prepare(&self.server, &self.selection, reference, deviations).await?;
-        let title = format!("{} scenarios against {}", suite.scenarios.len(), self.server.target.join(", "));
+        let title = format!("Parity of {}", self.server.target.join(", "));
         let mut reports = self.output.open(&title, &runner.dialects)?;
         let summary = make(&runner, &suite, &mut |report| reports.scenario(report)).await?;
         reports.end(&summary)?;
@@ -176,7 +180,7 @@ async fn prepare(
     deviations: Deviations,
 ) -> Result<(Arc<Runner>, Suite), ParityError> {
     let files = selection.read()?;
-    let types = files.iter().flat_map(|(_, file)| file.types.clone()).collect();
+    let types = files.iter().flat_map(|(_, file)| file.types.clone()).chain(server.types.clone()).collect();
     let mut prefixes: BTreeMap<String, String> =
         files.iter().flat_map(|(_, file)| file.rest_prefixes.clone()).collect();
     prefixes.extend(server.rest_prefixes.iter().cloned());
@@ -196,7 +200,7 @@ async fn prepare(
         reference,
         dialects: selection.dialects(),
         headers,
-        run_id: selection.run_id().map_err(ParityError::Setup)?,
+        run_id: selection::run_id(selection.run_id.as_deref()).map_err(ParityError::Setup)?,
         jobs: selection.jobs,
         deviations,
     };
@@ -210,7 +214,7 @@ async fn make(
     show: &mut dyn FnMut(&ScenarioReport) -> io::Result<()>,
 ) -> Result<Summary, ParityError> {
     let (mut summary, begun, mut written) = (Summary::default(), Instant::now(), Ok(()));
-    let progress = reports::progress(suite.scenarios.len());
+    let progress = reports::progress(suite.scenarios.len(), "scenarios");
     runner
         .run(suite, &mut |report| {
             summary.add(&report);

@@ -43,7 +43,7 @@ pub(super) struct Selection {
     pub(super) jobs: usize,
     /// What each `${run}` begins with: letters and digits. If nothing is said, something new each time
     #[arg(long, value_name = "ID")]
-    run_id: Option<String>,
+    pub(super) run_id: Option<String>,
 }
 
 impl Selection {
@@ -82,17 +82,16 @@ impl Selection {
     pub(super) fn dialects(&self) -> Vec<Dialect> {
         Dialect::product(&self.encodings, &self.http)
     }
+}
 
-    pub(super) fn run_id(&self) -> Result<String, String> {
-        match &self.run_id {
-            Some(id) if id.chars().all(|character| character.is_ascii_alphanumeric()) && id.len() >= 3 => {
-                Ok(id.clone())
-            }
-            Some(id) => Err(format!("{id:?} is no run id: it is three letters and digits or more")),
-            None => {
-                getrandom::u32().map(|random| format!("p{random:08x}")).map_err(|error| error.to_string())
-            }
+/// What each `${run}` begins with: what was given, or something new.
+pub(super) fn run_id(given: Option<&str>) -> Result<String, String> {
+    match given {
+        Some(id) if id.chars().all(|character| character.is_ascii_alphanumeric()) && id.len() >= 3 => {
+            Ok(id.to_owned())
         }
+        Some(id) => Err(format!("{id:?} is no run id: it is three letters and digits or more")),
+        None => getrandom::u32().map(|random| format!("p{random:08x}")).map_err(|error| error.to_string()),
     }
 }
 

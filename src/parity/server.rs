@@ -43,6 +43,9 @@ pub(super) struct Server {
     /// Folders in which proto files find what they import
     #[arg(long, value_name = "FOLDER")]
     proto_path: Vec<PathBuf>,
+    /// A message in details of errors that no method names, for servers that are asked for their descriptors
+    #[arg(long = "type", value_name = "NAME")]
+    pub(super) types: Vec<String>,
     /// Where the URLs of a service begin, if the server mounts them below a path
     #[arg(long = "rest-prefix", value_name = "SERVICE=/PATH", value_parser = pair)]
     pub(super) rest_prefixes: Vec<(String, String)>,

@@ -19,6 +19,7 @@ mod limits;
 mod listeners;
 mod logins;
 mod metrics;
+mod parity;
 mod permissions;
 mod reload;
 mod reload_settings;

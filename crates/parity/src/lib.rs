@@ -22,4 +22,6 @@ pub mod deviation;
 pub mod golden;
 pub mod run;
 
+pub mod explore;
+
 pub mod report;

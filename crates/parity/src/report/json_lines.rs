@@ -64,6 +64,7 @@ impl<W: Write> Report for JsonLines<W> {
                     "encoding": cell.dialect.to_string(),
                     "state": name(cell.state()),
                     "skipped": cell.skipped,
+                    "message": cell.message,
                     "findings": findings(cell),
                     "answer": cell.document,
                     "microseconds": took.map(|took| took.as_micros() as u64),

@@ -72,7 +72,9 @@ fn curl(dialect: Dialect, exchange: &Exchange) -> String {
         return format!("{command} --data-binary @body {url}  # a body of {} bytes", body.len());
     }
     match std::str::from_utf8(body) {
-        Ok(text) if !text.contains('\0') => format!("{command} --data-binary {} {url}", quoted(text)),
+        Ok(text) if !text.chars().any(|character| character.is_control() && !"\n\t".contains(character)) => {
+            format!("{command} --data-binary {} {url}", quoted(text))
+        }
         _ => {
             let text = STANDARD.encode(body);
             format!("printf %s {text} | base64 -d | {command} --data-binary @- --output - {url}")

@@ -57,12 +57,14 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural =
+            |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
         write!(
             f,
-            "{} scenarios, {} steps, {} calls in {:.1} s: {} failed, {} known, {} skipped",
-            self.scenarios,
-            self.steps,
-            self.calls,
+            "{}, {}, {} in {:.1} s: {} failed, {} known, {} skipped",
+            plural(self.scenarios, "scenario"),
+            plural(self.steps, "step"),
+            plural(self.calls, "call"),
             self.took.as_secs_f64(),
             self.count(State::Failed),
             self.count(State::Known),

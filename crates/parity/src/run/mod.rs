@@ -161,7 +161,8 @@ impl Runner {
         }
     }
 
-    async fn scenario(&self, index: usize, scenario: Arc<Scenario>) -> ScenarioReport {
+    /// Makes one scenario. `index` tells its namespaces from those of others.
+    pub(crate) async fn scenario(&self, index: usize, scenario: Arc<Scenario>) -> ScenarioReport {
         let begun = Instant::now();
         let dialects = self.dialects.iter().enumerate();
         let plays = dialects.clone().map(|(number, &dialect)| {
