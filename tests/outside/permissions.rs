@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     dialect::{Dialect, Encoding},
-    server::{Server, metagate},
+    server::Server,
 };
 
 /// With what it permits: to read, to write.
@@ -78,7 +78,7 @@ fn calls() -> Vec<(String, bool, Value)> {
 }
 
 /// Each role is had by a user that has it in `here`, and by one that has it `there`.
-fn serve() -> (Server, tempfile::TempDir) {
+fn serve() -> Server {
     let mut text = String::from("[instance]\nid = \"1\"\n");
     for id in ["home", "here", "there"] {
         text.push_str(&format!("[[organization]]\nid = \"{id}\"\nname = \"{id}\"\nstate = \"active\"\n"));
@@ -96,22 +96,7 @@ fn serve() -> (Server, tempfile::TempDir) {
             ));
         }
     }
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("directory.toml");
-    std::fs::write(&path, text).unwrap();
-    let mut command = metagate();
-    command.args([
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--storage",
-        "memory:",
-        "--log-level",
-        "error",
-        "--directory",
-    ]);
-    command.arg(path);
-    (Server::run(command), folder)
+    Server::start_of(&text, &["--storage", "memory:"])
 }
 
 fn has_entries(answer: &Value) -> bool {
@@ -122,7 +107,7 @@ fn has_entries(answer: &Value) -> bool {
 
 #[tokio::test]
 async fn each_role_permits_what_it_permits_and_no_more() {
-    let (server, _folder) = serve();
+    let server = serve();
     let mut wrong = Vec::new();
     for encoding in ENCODINGS {
         let dialect = Dialect { encoding, version: Version::HTTP_2 };

@@ -20,6 +20,7 @@ use metagate_identity::{
     oauth::service_account_key,
     record::USER,
 };
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 const URL: &str = "https://login.example";
@@ -65,7 +66,7 @@ struct Key {
 static KEYS: LazyLock<[Key; 5]> = LazyLock::new(|| {
     let rsa = || {
         let (_, file) = service_account_key("u", "k", None).unwrap();
-        let file: Value = serde_json::from_str(&file).unwrap();
+        let file: Value = serde_json::from_str(file.expose_secret()).unwrap();
         EncodingKey::from_rsa_pem(file["key"].as_str().unwrap().as_bytes()).unwrap()
     };
     let random = SystemRandom::new();

@@ -19,6 +19,7 @@ use hyper::server::conn::http1;
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use identity::oauth::service_account_key;
 use jsonwebtoken::{Algorithm, EncodingKey, crypto::sign, jwk::Jwk};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::{
     net::TcpListener,
@@ -35,7 +36,7 @@ pub struct SigningKey {
 impl SigningKey {
     pub fn new(id: &str) -> Self {
         let (_, file) = service_account_key("u", id, None).unwrap();
-        let file: Value = serde_json::from_str(&file).unwrap();
+        let file: Value = serde_json::from_str(file.expose_secret()).unwrap();
         let private = EncodingKey::from_rsa_pem(file["key"].as_str().unwrap().as_bytes()).unwrap();
         Self { id: id.to_owned(), private }
     }
