@@ -90,6 +90,7 @@ impl Introspector {
     pub(super) fn is_as(&self, other: &Self) -> bool {
         let known = (&self.issuer, &self.settings, &self.authorization);
         known == (&other.issuer, &other.settings, &other.authorization)
+            && self.outgoing.trusts_as(&other.outgoing)
     }
 
     fn told(&self) -> MutexGuard<'_, Told> {

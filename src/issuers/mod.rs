@@ -58,7 +58,7 @@ impl Issuers {
     /// The issuers of a directory. What `before` knows of them is taken over.
     ///
     /// # Errors
-    /// If the secret of one cannot be used, or the system's certificates.
+    /// If the secret or the roots of one cannot be used, or the system's certificates.
     pub fn open(directory: &[DirectoryIssuer], before: &Self) -> Result<Self, Problem> {
         let Some(first) = directory.first() else { return Ok(Self::default()) };
         let outgoing = Outgoing::new(ANSWER_BYTES_MAX, ANSWER_WAIT);
@@ -127,7 +127,18 @@ impl fmt::Debug for Issuers {
 impl Remote {
     fn open(written: &DirectoryIssuer, outgoing: &Arc<Outgoing>, before: &Issuers) -> Result<Self, Problem> {
         let issuer = written.issuer.clone();
-        let known = before.issuers.iter().map(|remote| &remote.keys).find(|keys| keys.are_of(&issuer));
+        let own = match issuer.ca() {
+            None => None,
+            Some(path) => {
+                let problem = |text: String| written.ca_place.with_text(format!("{path}: {text}"));
+                let roots = fs::read(path).map_err(|error| problem(error.to_string()))?;
+                let own = Outgoing::with_roots(ANSWER_BYTES_MAX, ANSWER_WAIT, roots).map_err(problem)?;
+                Some(Arc::new(own))
+            }
+        };
+        let outgoing = own.as_ref().unwrap_or(outgoing);
+        let known =
+            before.issuers.iter().map(|remote| &remote.keys).find(|keys| keys.are_of(&issuer, outgoing));
         let keys = known.cloned().unwrap_or_else(|| Arc::new(Keys::new(&issuer, outgoing.clone())));
         let introspector = match issuer.introspection() {
             None => None,

@@ -160,8 +160,8 @@ impl SigningKey {
     }
 
     /// What a token of [`SigningKey::seal`] holds.
-    pub(crate) fn open(&self, parts: [&str; 5]) -> Option<Vec<u8>> {
-        let [header, _, nonce, sealed, tag] = parts;
+    pub(crate) fn open(&self, parts: [&str; 4]) -> Option<Vec<u8>> {
+        let [header, nonce, sealed, tag] = parts;
         let nonce = Nonce::try_assume_unique_for_key(&BASE64.decode(nonce).ok()?).ok()?;
         let mut content = BASE64.decode(sealed).ok()?;
         content.extend(BASE64.decode(tag).ok()?);
