@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Output},
     time::Duration,
@@ -173,6 +174,8 @@ async fn logins_at_one_gateway_are_good_at_the_others_and_after_a_restart() {
         let secret = stage.done(&["secret", "create", "robot"]);
         let secret = secret["client_secret"].as_str().unwrap();
         stage.done(&["key", "create", "robot", "--output", "key.json"]);
+        let mode = std::fs::metadata(stage.path("key.json")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "it is its owner's alone");
         let file: Value = serde_json::from_slice(&std::fs::read(stage.path("key.json")).unwrap()).unwrap();
         assert_eq!((&file["type"], &file["userId"]), (&json!("serviceaccount"), &json!(id)));
         let assertion = |stage: &Stage| {
