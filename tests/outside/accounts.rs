@@ -1,5 +1,7 @@
 //! Users, their credentials and roles, changed by commands while gateways serve.
 
+mod states;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     os::unix::fs::PermissionsExt,
@@ -30,7 +32,8 @@ struct Stage {
     gateways: Vec<Server>,
 }
 
-const DIRECTORY: &str = "[instance]\nid = \"1\"\ndomains = [\"localhost\", \"127.0.0.1\"]\n";
+const DIRECTORY: &str = "[instance]\nid = \"1\"\ndomains = [\"localhost\", \"127.0.0.1\"]\nproject = \"77\"\n\
+                         [[client]]\nid = \"c\"\nproject = \"77\"\n[[client.secret]]\nvalue = \"sesame\"\n";
 
 impl Stage {
     fn on(storage: String, folder: TempDir, gateways: usize) -> Self {

@@ -28,7 +28,8 @@ async fn code(server: &Server, token: &str, dialect: crate::dialect::Dialect) ->
     outcome.map_or_else(|failure| failure.code, |_| 0)
 }
 
-async fn send(server: &Server, path: &str, form: Option<&str>) -> Answer {
+/// What is answered to a form, or to a GET.
+pub async fn send(server: &Server, path: &str, form: Option<&str>) -> Answer {
     let mut client = Client::connect(server.address, Version::HTTP_2).await;
     let request = match form {
         None => Request::get(path).body(String::new()),
