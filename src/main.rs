@@ -34,7 +34,7 @@ enum Command {
     Store(Box<store::Arguments>),
     /// Users: add, list, remove, deactivate, lock, reactivate.
     ///
-    /// These commands, and those for tokens, keys, secrets, members and organizations, work on the store that `--storage`
+    /// These commands, and those for tokens, keys, secrets, members, organizations and signing keys, work on the store that `--storage`
     /// names, also while it is being served: each gateway sees the change with its next call.
     User(Box<accounts::User>),
     /// Personal access tokens of users: create, list, revoke.
@@ -45,6 +45,8 @@ enum Command {
     Secret(Box<accounts::Secret>),
     /// Roles of users: add, remove.
     Member(Box<accounts::Member>),
+    /// Keys that sign access tokens: list, rotate.
+    SigningKey(Box<accounts::SigningKey>),
     /// Organizations: add, list, deactivate, reactivate, remove.
     Org(Box<accounts::Organization>),
     /// Test whether a server, this one or any other, answers the same in every encoding.
@@ -74,6 +76,7 @@ fn start(command: Command) -> Result<ExitCode, Box<dyn std::error::Error>> {
         Command::Key(arguments) => runtime.block_on(arguments.run())?,
         Command::Secret(arguments) => runtime.block_on(arguments.run())?,
         Command::Member(arguments) => runtime.block_on(arguments.run())?,
+        Command::SigningKey(arguments) => runtime.block_on(arguments.run())?,
         Command::Org(arguments) => runtime.block_on(arguments.run())?,
         Command::Parity(arguments) => return Ok(runtime.block_on(parity::run(*arguments))),
     }

@@ -2,6 +2,8 @@
 
 use std::{fs, io, path::Path};
 
+use secrecy::ExposeSecret;
+
 use crate::Error;
 
 /// How many users there are, with a token each.
@@ -31,7 +33,7 @@ impl Login {
     /// With a new key.
     pub fn new() -> Result<Self, Error> {
         let (public_key, file) = identity::oauth::service_account_key("", "", None)?;
-        let file: serde_json::Value = serde_json::from_str(&file)?;
+        let file: serde_json::Value = serde_json::from_str(file.expose_secret())?;
         let private_key = file["key"].as_str().unwrap_or_default().to_owned();
         Ok(Self { public_key, private_key })
     }

@@ -11,17 +11,25 @@ mod framing;
 mod headers;
 mod json;
 mod server;
+mod tokens;
 mod url;
 
 pub use base64::base64;
 pub use framing::framing;
 pub use headers::headers;
 pub use json::json;
+pub use tokens::tokens;
 pub use url::url;
 
 /// A property of some bytes.
 pub type Target = fn(&[u8]);
 
 /// Every target, by name.
-pub const TARGETS: [(&str, Target); 5] =
-    [("base64", base64), ("framing", framing), ("headers", headers), ("json", json), ("url", url)];
+pub const TARGETS: [(&str, Target); 6] = [
+    ("base64", base64),
+    ("framing", framing),
+    ("headers", headers),
+    ("json", json),
+    ("tokens", tokens),
+    ("url", url),
+];

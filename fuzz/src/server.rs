@@ -61,7 +61,7 @@ impl Server {
         let health = Health::new(Vec::new(), || true, phase);
         let front = Front::new(
             api::rpcs(&store),
-            oidc::router(&gatekeeper),
+            oidc::router(&gatekeeper, &gate.metrics),
             gate,
             api::DESCRIPTORS,
             api::OPENAPI,

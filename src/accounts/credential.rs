@@ -15,11 +15,14 @@ use identity::{
     oauth::service_account_key,
     record::{KeyRecord, TokenRecord, new_id},
 };
-use serde::Serialize;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Serialize, Serializer, ser::Error as _};
+use serde_json::value::RawValue;
 
 use super::{
     Work,
     records::{Accounts, find},
+    time_text,
 };
 use crate::store::CommandError;
 
@@ -98,10 +101,6 @@ fn time(text: &str) -> Result<Timestamp, String> {
     Ok(Timestamp::from_micros(time.as_microsecond()))
 }
 
-fn written(micros: i64) -> String {
-    jiff::Timestamp::from_microsecond(micros).map_or_else(|_| micros.to_string(), |time| time.to_string())
-}
-
 fn no_chance(error: &dyn Display) -> CommandError {
     CommandError::Refused(error.to_string())
 }
@@ -120,15 +119,15 @@ impl From<&TokenRecord> for Listed {
     fn from(token: &TokenRecord) -> Self {
         Self {
             id: token.id.clone(),
-            created: Some(written(token.created)),
-            expires: token.expires.map(written),
+            created: Some(time_text(token.created)),
+            expires: token.expires.map(time_text),
         }
     }
 }
 
 impl From<&KeyRecord> for Listed {
     fn from(key: &KeyRecord) -> Self {
-        Self { id: key.id.clone(), created: None, expires: key.expires.map(written) }
+        Self { id: key.id.clone(), created: None, expires: key.expires.map(time_text) }
     }
 }
 
@@ -151,17 +150,16 @@ impl Display for Listed {
 pub(super) enum Done {
     Token {
         id: String,
-        token: String,
+        #[serde(serialize_with = "in_clear")]
+        token: SecretString,
     },
     Secret {
         client_id: String,
-        client_secret: String,
+        #[serde(serialize_with = "in_clear")]
+        client_secret: SecretString,
     },
     /// The file of a key as it is; it was written somewhere else if there is a path.
-    Key {
-        #[serde(flatten)]
-        file: serde_json::Value,
-    },
+    Key(#[serde(serialize_with = "as_json")] SecretString),
     KeyFile {
         id: String,
         file: PathBuf,
@@ -177,15 +175,26 @@ pub(super) enum Done {
     },
 }
 
+/// Printed once, for whoever has asked for it.
+fn in_clear<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret.expose_secret())
+}
+
+/// The same, of a secret that is JSON.
+fn as_json<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    let json: &RawValue = serde_json::from_str(secret.expose_secret()).map_err(S::Error::custom)?;
+    json.serialize(serializer)
+}
+
 impl Display for Done {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             // Alone, so that scripts can take it.
-            Self::Token { token, .. } => f.write_str(token),
+            Self::Token { token, .. } => f.write_str(token.expose_secret()),
             Self::Secret { client_id, client_secret } => {
-                write!(f, "client_id: {client_id}\nclient_secret: {client_secret}")
+                write!(f, "client_id: {client_id}\nclient_secret: {}", client_secret.expose_secret())
             }
-            Self::Key { file } => write!(f, "{file}"),
+            Self::Key(file) => f.write_str(file.expose_secret()),
             Self::KeyFile { id, file } => write!(f, "key {id} is in {}", file.display()),
             Self::Tokens { tokens: all } | Self::Keys { keys: all } => {
                 f.write_str(&all.iter().map(Listed::to_string).collect::<Vec<_>>().join("\n"))
@@ -252,9 +261,7 @@ impl Work for KeyCommand {
                 accounts.edit(&owner, add).await?;
                 Ok(match output {
                     Some(file) => Done::KeyFile { id, file },
-                    None => {
-                        Done::Key { file: serde_json::from_str(&file).map_err(|error| no_chance(&error))? }
-                    }
+                    None => Done::Key(file),
                 })
             }
             Self::List { user } => {
@@ -275,9 +282,9 @@ impl Work for KeyCommand {
 }
 
 /// A new file that nobody else can read.
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
+fn write_private(path: &Path, text: &SecretString) -> io::Result<()> {
     let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(text.expose_secret().as_bytes())?;
     file.sync_all()
 }
 

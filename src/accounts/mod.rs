@@ -1,4 +1,4 @@
-//! `metagate user`, `token`, `key`, `secret`, `member` and `org`: who may use the gateways of a store.
+//! `metagate user`, `token`, `key`, `secret`, `member`, `org` and `signing-key`: who may use the gateways of a store.
 //!
 //! Works on records in the store; gateways that serve it see each change with the next call. Users of the directory's file
 //! are not here: they are changed there, and where both name the same user, the file's is meant.
@@ -7,30 +7,17 @@ mod credential;
 mod member;
 mod organization;
 mod records;
+mod signing_key;
 mod user;
 
 use clap::{Args, Subcommand};
 
 use crate::{
-    config::{Config, Flags},
+    config::{Config, StoreFlags},
     logging::{Log, LogFormat},
     store::{CommandError, Failed, Report},
 };
 use records::Accounts;
-
-/// What all of these commands can be told.
-#[derive(Args, Clone, Debug)]
-struct Where {
-    /// TOML file with settings, as `metagate serve` has it [env: METAGATE_CONFIG]
-    #[arg(long, value_name = "FILE", global = true)]
-    config: Option<String>,
-    /// The store, as `metagate serve` has it [env: METAGATE_STORAGE] [default: sqlite:metagate-data/metagate.db]
-    #[arg(long, value_name = "URL", global = true)]
-    storage: Option<String>,
-    /// Say what was done as one JSON object
-    #[arg(long, global = true)]
-    json: bool,
-}
 
 /// What is done to one kind of thing.
 #[derive(Args, Debug)]
@@ -38,7 +25,7 @@ pub struct Arguments<C: Subcommand> {
     #[command(subcommand)]
     command: C,
     #[command(flatten)]
-    at: Where,
+    at: StoreFlags,
 }
 
 /// `metagate user …`
@@ -49,10 +36,17 @@ pub type Token = Arguments<credential::TokenCommand>;
 pub type Key = Arguments<credential::KeyCommand>;
 /// `metagate secret …`
 pub type Secret = Arguments<credential::SecretCommand>;
+/// `metagate signing-key …`
+pub type SigningKey = Arguments<signing_key::Command>;
 /// `metagate member …`
 pub type Member = Arguments<member::Command>;
 /// `metagate org …`
 pub type Organization = Arguments<organization::Command>;
+
+/// A time, in microseconds since the Unix epoch, as people and machines read it.
+fn time_text(micros: i64) -> String {
+    jiff::Timestamp::from_microsecond(micros).map_or_else(|_| micros.to_string(), |time| time.to_string())
+}
 
 /// What a command does with the accounts of a store.
 trait Work: Subcommand {
@@ -69,9 +63,9 @@ impl<C: Work> Arguments<C> {
     /// What was wrong, in one line.
     pub async fn run(self) -> Result<(), CommandError> {
         Log::start(LogFormat::Text, tracing::Level::WARN);
-        let Where { config, storage, json } = self.at;
+        let json = self.at.json;
         let work = async {
-            let config = Config::load(Flags { config, storage, ..Flags::default() })?;
+            let config = Config::load(self.at.into())?;
             let accounts = Accounts::open(&config).await?;
             self.command.run(&accounts).await?.print(json)
         };

@@ -1,6 +1,7 @@
 //! What can be said on the command line.
 
 use clap::Args;
+use secrecy::SecretString;
 
 /// What `metagate serve` can be told; each also as `METAGATE_…` in the environment, and in the file of `--config`.
 #[derive(Args, Clone, Debug, Default)]
@@ -15,7 +16,7 @@ pub struct Flags {
     /// Where metadata lives: `sqlite:PATH`, `postgres://USER@HOST/DATABASE` (with the options of libpq), or `memory:` to
     /// lose it with the process [env: METAGATE_STORAGE] [default: sqlite:metagate-data/metagate.db]
     #[arg(long, value_name = "URL")]
-    pub storage: Option<String>,
+    pub storage: Option<SecretString>,
     /// Open connections to PostgreSQL, at most [env: METAGATE_POSTGRES_CONNECTIONS_MAX] [default: 16]
     #[arg(long, value_name = "COUNT")]
     pub postgres_connections_max: Option<String>,
@@ -111,4 +112,24 @@ pub struct Flags {
     /// Seconds that a peer may leave a reply where it is [env: METAGATE_REPLY_SECONDS] [default: 30]
     #[arg(long, value_name = "SECONDS")]
     pub reply_seconds: Option<String>,
+}
+
+/// What commands can be told that work on a store.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct StoreFlags {
+    /// TOML file with settings, as `metagate serve` has it [env: METAGATE_CONFIG]
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<String>,
+    /// The store, as `metagate serve` has it [env: METAGATE_STORAGE] [default: sqlite:metagate-data/metagate.db]
+    #[arg(long, value_name = "URL", global = true)]
+    storage: Option<SecretString>,
+    /// Say what was done as one JSON object
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+impl From<StoreFlags> for Flags {
+    fn from(StoreFlags { config, storage, .. }: StoreFlags) -> Self {
+        Self { config, storage, ..Self::default() }
+    }
 }

@@ -7,9 +7,11 @@ mod values;
 use std::{collections::BTreeMap, env, fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use ipnet::IpNet;
+use secrecy::ExposeSecret;
 use storage_postgres::Address;
 
 pub use flags::Flags;
+pub(crate) use flags::StoreFlags;
 use sources::{File, Sources};
 
 use crate::{front::Limits, logging::LogFormat};
@@ -137,7 +139,7 @@ impl Config {
             listen: sources.setting("listen", flags.listen, "127.0.0.1:8080", values::listen)?,
             storage: sources.setting(
                 "storage",
-                flags.storage,
+                flags.storage.map(|url| url.expose_secret().to_owned()),
                 "sqlite:metagate-data/metagate.db",
                 str::parse,
             )?,
@@ -362,6 +364,15 @@ mod tests {
             assert!(next.keep_fixed(&running).is_empty(), "{text}");
             assert_eq!(next, setting(text), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_printed_for_debugging_has_no_password() {
+        let storage = Some("postgres://user:sesame@host/db".into());
+        let flags = Flags { storage, ..Flags::default() };
+        let printed = format!("{flags:?} {:?}", load(flags.clone(), &[]).unwrap());
+        assert!(printed.contains("REDACTED") && printed.contains("user@host"), "{printed}");
+        assert!(!printed.contains("sesame"), "{printed}");
     }
 
     #[test]

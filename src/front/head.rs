@@ -43,6 +43,12 @@ impl Head {
         if encoding == Encoding::Rest {
             unwrap_metadata(&mut headers);
         }
+        // Not for whoever prints headers.
+        for (name, value) in &mut headers {
+            if name.as_str().ends_with("authorization") {
+                value.set_sensitive(true);
+            }
+        }
         let host = match parts.uri.authority() {
             Some(authority) => authority.as_str().to_owned(),
             None => headers
@@ -99,6 +105,24 @@ fn unwrap_metadata(headers: &mut HeaderMap) {
             && !headers.contains_key(&name)
         {
             headers.insert(name, value.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    #[test]
+    fn credentials_are_not_printed() {
+        for name in ["authorization", "grpc-metadata-authorization", "proxy-authorization"] {
+            let request =
+                Request::builder().header(name, "Bearer sesame").header("x", "shown").body(()).unwrap();
+            let head = Head::read(request.into_parts().0, Encoding::Rest).unwrap();
+            let printed = format!("{head:?}");
+            assert!(!printed.contains("sesame") && printed.contains("shown"), "{printed}");
         }
     }
 }

@@ -16,6 +16,7 @@ use futures_util::{
 use http::{HeaderValue, Request, StatusCode, header};
 use identity::issuer::{Introspection, TokenClaims};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
+use secrecy::{ExposeSecret, SecretSlice};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
@@ -66,11 +67,11 @@ impl Introspector {
     pub(super) fn new(
         issuer: &str,
         settings: &Introspection,
-        secret: &[u8],
+        secret: &SecretSlice<u8>,
         outgoing: Arc<Outgoing>,
     ) -> Option<Self> {
         let client = utf8_percent_encode(&settings.client_id, MISREAD);
-        let credentials = format!("{client}:{}", percent_encode(secret, MISREAD));
+        let credentials = format!("{client}:{}", percent_encode(secret.expose_secret(), MISREAD));
         let mut authorization =
             HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(credentials))).ok()?;
         authorization.set_sensitive(true);
@@ -89,6 +90,7 @@ impl Introspector {
     pub(super) fn is_as(&self, other: &Self) -> bool {
         let known = (&self.issuer, &self.settings, &self.authorization);
         known == (&other.issuer, &other.settings, &other.authorization)
+            && self.outgoing.trusts_as(&other.outgoing)
     }
 
     fn told(&self) -> MutexGuard<'_, Told> {

@@ -77,8 +77,10 @@ impl Keys {
     }
 
     /// Whether it would be the same for `issuer`.
-    pub(super) fn are_of(&self, issuer: &Issuer) -> bool {
-        self.issuer == issuer.url() && self.jwks.as_deref() == issuer.jwks()
+    pub(super) fn are_of(&self, issuer: &Issuer, outgoing: &Outgoing) -> bool {
+        self.issuer == issuer.url()
+            && self.jwks.as_deref() == issuer.jwks()
+            && self.outgoing.trusts_as(outgoing)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

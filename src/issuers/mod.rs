@@ -11,6 +11,7 @@ use identity::{
     Caller, DirectoryIssuer, Identity, Problem,
     issuer::{Foreign, Issuer, SignedToken, Verdict},
 };
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 use crate::outgoing::Outgoing;
 use introspection::Introspector;
@@ -50,14 +51,14 @@ pub struct Question(Asked);
 enum Asked {
     Keys(Fetch),
     /// What a token is; of whom.
-    Token(String, Vec<(Arc<Issuer>, Arc<Introspector>)>),
+    Token(SecretString, Vec<(Arc<Issuer>, Arc<Introspector>)>),
 }
 
 impl Issuers {
     /// The issuers of a directory. What `before` knows of them is taken over.
     ///
     /// # Errors
-    /// If the secret of one cannot be used, or the system's certificates.
+    /// If the secret or the roots of one cannot be used, or the system's certificates.
     pub fn open(directory: &[DirectoryIssuer], before: &Self) -> Result<Self, Problem> {
         let Some(first) = directory.first() else { return Ok(Self::default()) };
         let outgoing = Outgoing::new(ANSWER_BYTES_MAX, ANSWER_WAIT);
@@ -113,7 +114,7 @@ impl Issuers {
         if unasked.is_empty() {
             return Known::Nobody;
         }
-        Known::Ask(Question(Asked::Token(token.to_owned(), unasked)))
+        Known::Ask(Question(Asked::Token(token.into(), unasked)))
     }
 }
 
@@ -126,7 +127,18 @@ impl fmt::Debug for Issuers {
 impl Remote {
     fn open(written: &DirectoryIssuer, outgoing: &Arc<Outgoing>, before: &Issuers) -> Result<Self, Problem> {
         let issuer = written.issuer.clone();
-        let known = before.issuers.iter().map(|remote| &remote.keys).find(|keys| keys.are_of(&issuer));
+        let own = match issuer.ca() {
+            None => None,
+            Some(path) => {
+                let problem = |text: String| written.ca_place.with_text(format!("{path}: {text}"));
+                let roots = fs::read(path).map_err(|error| problem(error.to_string()))?;
+                let own = Outgoing::with_roots(ANSWER_BYTES_MAX, ANSWER_WAIT, roots).map_err(problem)?;
+                Some(Arc::new(own))
+            }
+        };
+        let outgoing = own.as_ref().unwrap_or(outgoing);
+        let known =
+            before.issuers.iter().map(|remote| &remote.keys).find(|keys| keys.are_of(&issuer, outgoing));
         let keys = known.cloned().unwrap_or_else(|| Arc::new(Keys::new(&issuer, outgoing.clone())));
         let introspector = match issuer.introspection() {
             None => None,
@@ -134,11 +146,11 @@ impl Remote {
                 let path = Path::new(&settings.client_secret_file);
                 let problem = |text: String| written.place.with_text(format!("{}: {text}", path.display()));
                 let secret = fs::read(path).map_err(|error| problem(error.to_string()))?;
-                let secret = secret.trim_ascii_end();
-                let new = if secret.is_empty() {
+                let secret = SecretSlice::from(secret.trim_ascii_end().to_vec());
+                let new = if secret.expose_secret().is_empty() {
                     None
                 } else {
-                    Introspector::new(issuer.url(), settings, secret, outgoing.clone())
+                    Introspector::new(issuer.url(), settings, &secret, outgoing.clone())
                 };
                 let new = new.ok_or_else(|| problem("there is no secret in it".to_owned()))?;
                 let known = before.issuers.iter().filter_map(|remote| remote.introspector.as_ref());
@@ -161,8 +173,8 @@ impl Question {
             Asked::Token(token, issuers) => {
                 let mut is_answered = true;
                 for (issuer, introspector) in issuers {
-                    is_answered &= introspector.ask(&token).await;
-                    let answer = introspector.answer(&token, Instant::now()).flatten();
+                    is_answered &= introspector.ask(token.expose_secret()).await;
+                    let answer = introspector.answer(token.expose_secret(), Instant::now()).flatten();
                     if answer.is_some_and(|answer| issuer.vouches(&answer, Timestamp::now())) {
                         return Ok(());
                     }

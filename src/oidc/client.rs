@@ -2,6 +2,8 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 
+use secrecy::SecretString;
+
 use super::{endpoint::Call, form::unescape, reply::Failure};
 
 /// How an assertion says what it is (RFC 7523, section 2.2).
@@ -13,7 +15,7 @@ pub(super) const NOBODY: Failure = Failure::Request("client_id or client_asserti
 /// What a client or user says of itself.
 pub(super) enum Credentials<'a> {
     /// Its name, and its secret.
-    Secret(String, Option<String>),
+    Secret(String, Option<SecretString>),
     /// What it has signed.
     Assertion(&'a str),
 }
@@ -35,11 +37,11 @@ pub(super) fn credentials(call: &Call) -> Result<Credentials<'_>, Failure> {
         return Ok(Credentials::Assertion(assertion));
     }
     let name = call.form.filled("client_id").ok_or(NOBODY)?;
-    Ok(Credentials::Secret(name.to_owned(), call.form.get("client_secret").map(str::to_owned)))
+    Ok(Credentials::Secret(name.to_owned(), call.form.get("client_secret").map(SecretString::from)))
 }
 
 /// Name and secret of the `Basic` scheme, each percent-encoded (RFC 6749, section 2.3.1).
-fn basic(header: &str) -> Option<(String, String)> {
+fn basic(header: &str) -> Option<(String, SecretString)> {
     let (scheme, encoded) = header.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
@@ -47,11 +49,13 @@ fn basic(header: &str) -> Option<(String, String)> {
     let decoded = BASE64.decode(encoded.trim()).ok()?;
     let at = decoded.iter().position(|byte| *byte == b':')?;
     let (name, secret) = decoded.split_at(at);
-    Some((unescape(name)?, unescape(secret.get(1..)?)?))
+    Some((unescape(name)?, unescape(secret.get(1..)?)?.into()))
 }
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret;
+
     use super::*;
 
     #[test]
@@ -67,7 +71,7 @@ mod tests {
             ("Bearer YTpi", None),
         ] {
             let read = basic(header);
-            let read = read.as_ref().map(|(name, secret)| (name.as_str(), secret.as_str()));
+            let read = read.as_ref().map(|(name, secret)| (name.as_str(), secret.expose_secret()));
             assert_eq!(read, want, "{header}");
         }
     }

@@ -13,13 +13,14 @@ use identity::{
 use storage::StoreError;
 
 use super::{
+    Desk,
     form::Form,
     reply::{self, Failure},
 };
 use crate::{
     api::{Gatekeeper, Realm, unavailable},
     authority::{Authority, State},
-    front::{Body, Encoding, Head},
+    front::{Body, Encoding, Head, Limits},
 };
 
 /// How long a form may be, in bytes.
@@ -30,8 +31,24 @@ pub(super) type Outcome = Result<Response<Body>, Failure>;
 
 /// An endpoint.
 pub(super) struct Endpoint {
-    pub(super) methods: &'static [Method],
-    pub(super) work: fn(&Call) -> BoxFuture<'_, Outcome>,
+    methods: &'static [Method],
+    /// Whether it is asked with credentials, which somebody may guess.
+    is_guarded: bool,
+    work: Work,
+}
+
+type Work = fn(&Call) -> BoxFuture<'_, Outcome>;
+
+impl Endpoint {
+    /// One that answers anybody, however often somebody has failed elsewhere.
+    pub(super) const fn open(methods: &'static [Method], work: Work) -> Self {
+        Self { methods, is_guarded: false, work }
+    }
+
+    /// One that is for whoever has credentials.
+    pub(super) const fn guarded(methods: &'static [Method], work: Work) -> Self {
+        Self { methods, is_guarded: true, work }
+    }
 }
 
 /// A request to an endpoint.
@@ -49,7 +66,8 @@ pub(super) struct Call {
 }
 
 /// Answers a request.
-pub(super) async fn answer(endpoint: &Endpoint, gatekeeper: &Gatekeeper, request: Request) -> Response<Body> {
+pub(super) async fn answer(endpoint: &Endpoint, desk: &Desk, request: Request) -> Response<Body> {
+    let Desk { gatekeeper, metrics } = desk;
     let (parts, body) = request.into_parts();
     let (method, query) = (parts.method.clone(), parts.uri.query().unwrap_or_default().to_owned());
     let asked = Instant::now();
@@ -70,11 +88,15 @@ pub(super) async fn answer(endpoint: &Endpoint, gatekeeper: &Gatekeeper, request
             let form = Form::read(&query, &head.headers, body, FORM_BYTES_MAX).await?;
             let peer = realm.instance().caller_address(&head);
             let throttle = gatekeeper.throttle();
-            throttle.check(peer, asked, realm.failed_logins).map_err(|_| Failure::TooMany)?;
+            if endpoint.is_guarded && throttle.check(peer, asked, realm.failed_logins).is_err() {
+                metrics.struck(Limits::FAILED_LOGINS);
+                return Err(Failure::TooMany);
+            }
             let call = call(&realm, gatekeeper, head.clone(), form, asked);
             let outcome = (endpoint.work)(&call).await;
-            if outcome.as_ref().is_err_and(Failure::is_guess) {
+            if let Some(reason) = outcome.as_ref().err().and_then(Failure::guess) {
                 throttle.failed(peer, asked, realm.failed_logins);
+                metrics.unauthenticated(reason);
             }
             outcome
         };

@@ -1,5 +1,7 @@
 //! What a request says: in its query, and in a form as its body (contract-identity 1.1).
 
+use std::fmt;
+
 use axum::body::to_bytes;
 use bytes::Bytes;
 use http::{HeaderMap, header};
@@ -9,8 +11,15 @@ use super::reply::Failure;
 use crate::front::Body;
 
 /// Names and values, in their order.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Form(Vec<(String, String)>);
+
+/// Names only: the values are tokens and secrets.
+impl fmt::Debug for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
 
 impl Form {
     /// Reads the query, and the body if it says that it is a form; any other body counts as none.
@@ -110,5 +119,12 @@ mod tests {
             });
             assert_eq!(read, want, "{text}");
         }
+    }
+
+    #[test]
+    fn values_are_not_printed() {
+        let mut form = Form::default();
+        form.add(b"client_secret=sesame").unwrap();
+        assert_eq!(format!("{form:?}"), "[\"client_secret\"]");
     }
 }

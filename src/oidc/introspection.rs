@@ -8,6 +8,7 @@ use identity::{
     Client, Identified, Token,
     oauth::{self, Claims, HomeOrganization, InvalidAssertion, seconds},
 };
+use secrecy::ExposeSecret;
 
 use super::{
     client::{Credentials, credentials},
@@ -47,8 +48,9 @@ async fn client(call: &Call) -> Result<Option<Arc<Client>>, Failure> {
     let named = |state: &State, id: &str| state.identity.accounts.client(id).cloned();
     match credentials(call)? {
         Credentials::Secret(id, secret) => {
-            let has_secret =
-                |client: &Arc<Client>| secret.as_ref().is_some_and(|secret| client.has_secret(secret));
+            let has_secret = |client: &Arc<Client>| {
+                secret.as_ref().is_some_and(|secret| client.has_secret(secret.expose_secret()))
+            };
             let (state, client) = call.find(|state| named(state, &id).filter(has_secret)).await?;
             if client.is_none() && secret.is_none() && named(&state, &id).is_some() {
                 return Err(Failure::oauth("invalid_client", "client must be authenticated"));

@@ -33,13 +33,14 @@ impl Failure {
 }
 
 impl Failure {
-    /// Whether it is what somebody is told who guesses.
-    pub(super) fn is_guess(&self) -> bool {
-        let guesses = ["invalid_grant", "invalid_client", "unauthorized_client", "access_denied"];
+    /// What somebody is told who guesses; `None` for what nobody learns anything by.
+    pub(super) fn guess(&self) -> Option<&'static str> {
+        const GUESSES: [&str; 4] =
+            ["invalid_grant", "invalid_client", "unauthorized_client", "access_denied"];
         match self {
-            Self::OAuth(error, _) | Self::Unauthorized(error, _) => guesses.contains(error),
-            Self::Request(reason) => *reason == SECRET_INVALID,
-            _ => false,
+            Self::OAuth(error, _) | Self::Unauthorized(error, _) if GUESSES.contains(error) => Some(error),
+            Self::Request(SECRET_INVALID) => Some(SECRET_INVALID),
+            _ => None,
         }
     }
 }

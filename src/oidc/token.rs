@@ -5,6 +5,7 @@ use identity::{
     AccessTokens, Caller,
     oauth::{self, AccessToken, HomeOrganization, OPENID},
 };
+use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use super::{
@@ -77,7 +78,7 @@ async fn by_secret(call: &Call) -> Result<(Caller, HomeOrganization), Failure> {
     let user_of = |state: &State| {
         let user = state.identity.accounts.user_named(&name)?;
         // The secret may be a new one.
-        (user.has_secret(&secret) == Some(true)).then_some(user)
+        (user.has_secret(secret.expose_secret()) == Some(true)).then_some(user)
     };
     let (state, found) = call.find(user_of).await?;
     let user = match found.or_else(|| state.identity.accounts.user_named(&name)) {
@@ -85,7 +86,7 @@ async fn by_secret(call: &Call) -> Result<(Caller, HomeOrganization), Failure> {
         None => return Err(client_unknown()),
     };
     let home = call.home(&user).await?.ok_or_else(client_unknown)?;
-    match user.has_secret(&secret) {
+    match user.has_secret(secret.expose_secret()) {
         Some(true) => Ok((user, home)),
         Some(false) => Err(Failure::Request(SECRET_INVALID)),
         None => Err(Failure::Request("Errors.User.Machine.Secret.NotExisting")),

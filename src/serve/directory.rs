@@ -6,6 +6,7 @@ use std::{
 };
 
 use identity::{Development, Directory};
+use secrecy::SecretString;
 
 use super::ServeError;
 use crate::config::{Config, Storage};
@@ -14,7 +15,7 @@ use crate::config::{Config, Storage};
 pub(super) struct DevelopmentAccess {
     pub(super) place: String,
     pub(super) organization: String,
-    pub(super) token: String,
+    pub(super) token: SecretString,
 }
 
 /// The directory that was asked for, or one for development, which is made if it is not there.
@@ -29,7 +30,7 @@ pub(super) fn open(config: &Config) -> Result<(Directory, Option<DevelopmentAcce
     let access = DevelopmentAccess {
         place,
         organization: development.organization().to_string(),
-        token: development.token().to_owned(),
+        token: development.token().clone(),
     };
     Ok((development.into_directory(), Some(access)))
 }

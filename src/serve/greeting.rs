@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use secrecy::ExposeSecret;
+
 use super::directory::DevelopmentAccess;
 use crate::{config::Config, front::Place};
 
@@ -22,6 +24,8 @@ pub(super) fn greeting(places: &[Place], config: &Config, development: Option<&D
         text.push_str(&format!("directory: {}\n", directory.display()));
         return text;
     };
+    // For this it was made.
+    let token = token.expose_secret();
     text.push_str(&format!(
         "directory: {place} (for development: one organization, one owner; give your own with --directory)\n\
          organization: {organization}\n\

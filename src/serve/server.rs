@@ -268,8 +268,16 @@ fn front(
     };
     let process = getrandom::u64().map_err(|error| ServeError::Other(error.to_string().into()))?;
     Ok(Arc::new(
-        Front::new(rpcs, oidc::router(gatekeeper), gate, api::DESCRIPTORS, api::OPENAPI, health, process)
-            .map_err(ServeError::Other)?,
+        Front::new(
+            rpcs,
+            oidc::router(gatekeeper, metrics),
+            gate,
+            api::DESCRIPTORS,
+            api::OPENAPI,
+            health,
+            process,
+        )
+        .map_err(ServeError::Other)?,
     ))
 }
 
@@ -279,6 +287,7 @@ mod tests {
 
     use domain::OrganizationId;
     use http::Request;
+    use secrecy::ExposeSecret;
     use sqlite_vfs::disk::Disk;
 
     use super::*;
@@ -289,7 +298,7 @@ mod tests {
 
     /// Of a request by the owner that a development directory has.
     fn head(server: &Server) -> Arc<Head> {
-        let token = &server.development.as_ref().unwrap().token;
+        let token = server.development.as_ref().unwrap().token.expose_secret();
         let request = Request::builder().header("authorization", format!("Bearer {token}")).body(()).unwrap();
         Head::read(request.into_parts().0, Encoding::Rest).unwrap()
     }
@@ -298,7 +307,7 @@ mod tests {
     async fn a_reload_gives_up_on_calls_that_do_not_end_and_lets_the_others_go_on() {
         let flags = Flags {
             listen: Some("127.0.0.1:0".to_owned()),
-            storage: Some("memory:".to_owned()),
+            storage: Some("memory:".into()),
             ..Flags::default()
         };
         let config = Config::load(flags).unwrap();
@@ -317,7 +326,7 @@ mod tests {
         let disk = Disk::at(folder.path()).unwrap();
         let flags = Flags {
             listen: Some("127.0.0.1:0".to_owned()),
-            storage: Some(format!("sqlite:{}", folder.path().join("metagate.db").display())),
+            storage: Some(format!("sqlite:{}", folder.path().join("metagate.db").display()).into()),
             ..Flags::default()
         };
         let config = Config::load(flags).unwrap();

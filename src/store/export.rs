@@ -17,7 +17,7 @@ pub(super) async fn to_file(archive: &dyn Archive, path: &Path) -> Result<Moved,
     if path.exists() {
         return Err(failed(io::Error::new(io::ErrorKind::AlreadyExists, "it is there already")));
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = storage_sqlite::folder(path);
     // A name of its own: somebody else may be making the same. Gone again, should this fail.
     let part = tempfile::Builder::new().prefix(".part-").tempfile_in(folder).map_err(failed)?;
     let (written, moved) = write(archive, BufWriter::new(part), path).await?;

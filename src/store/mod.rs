@@ -7,21 +7,23 @@ mod export_file;
 mod import;
 mod progress;
 mod report;
+mod secret;
 mod zitadel;
 
 use std::path::PathBuf;
 
 pub(crate) use archive::for_reading;
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 pub use error::CommandError;
 use import::Verified;
 use progress::Bar;
 use report::{Checked, Counted, Moved};
 pub(crate) use report::{Failed, Report};
+use secrecy::SecretString;
 use storage::{Archive, archive::Records};
 
 use crate::{
-    config::{Config, Flags, Storage},
+    config::{Config, StoreFlags},
     logging::{Log, LogFormat},
 };
 
@@ -30,15 +32,8 @@ use crate::{
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// TOML file with settings, as `metagate serve` has it [env: METAGATE_CONFIG]
-    #[arg(long, value_name = "FILE", global = true)]
-    config: Option<String>,
-    /// The store, as `metagate serve` has it [env: METAGATE_STORAGE] [default: sqlite:metagate-data/metagate.db]
-    #[arg(long, value_name = "URL", global = true)]
-    storage: Option<String>,
-    /// Say what was done as one JSON object
-    #[arg(long, global = true)]
-    json: bool,
+    #[command(flatten)]
+    at: StoreFlags,
 }
 
 #[derive(Debug, Subcommand)]
@@ -67,11 +62,14 @@ enum Command {
     /// Read what was exported, or what a ZITADEL has. What was broken off goes on when it is started again
     Import(ImportArguments),
     /// Copy all organizations and metadata from one store to another
+    ///
+    /// A URL with a password is better in the environment than on the command line, where others on the machine can read it:
+    /// `env:NAME` is what the variable NAME says.
     Copy {
-        /// The store to read
-        from: Storage,
+        /// The store to read: a URL, or `env:NAME`
+        from: SecretString,
         /// The store to write; it is made if it is not there
-        to: Storage,
+        to: SecretString,
         /// Replace organizations that are there, with all their metadata
         #[arg(long)]
         replace: bool,
@@ -85,16 +83,20 @@ enum Command {
 }
 
 #[derive(Args, Debug)]
+#[command(group(ArgGroup::new("credential").multiple(true)))]
 struct ImportArguments {
     /// The export; `-` is stdin
     #[arg(required_unless_present = "from_zitadel", conflicts_with = "from_zitadel")]
     file: Option<PathBuf>,
     /// Read the organizations of a ZITADEL, and their metadata, through its API: `https://…`
-    #[arg(long, value_name = "URL", requires = "token")]
+    #[arg(long, value_name = "URL", requires = "credential")]
     from_zitadel: Option<String>,
-    /// A token of somebody who may read all organizations of the ZITADEL (IAM_OWNER_VIEWER)
-    #[arg(long, env = "METAGATE_ZITADEL_TOKEN", hide_env_values = true)]
-    token: Option<String>,
+    /// The file with the token of somebody who may read all organizations of the ZITADEL (IAM_OWNER_VIEWER); `-` is stdin
+    #[arg(long, value_name = "FILE", group = "credential")]
+    token_file: Option<PathBuf>,
+    /// The token itself: better in the environment than here, where others on the machine can read it
+    #[arg(long, env = "METAGATE_ZITADEL_TOKEN", hide_env_values = true, group = "credential")]
+    token: Option<SecretString>,
     /// Replace organizations that are there, with all their metadata
     #[arg(long)]
     replace: bool,
@@ -108,7 +110,7 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
     Log::start(LogFormat::Text, tracing::Level::WARN);
     // On stdout is what is exported.
     let exports = matches!(&arguments.command, Command::Export { file } if file.as_os_str() == "-");
-    let json = arguments.json && !exports;
+    let json = arguments.at.json && !exports;
     let outcome = arguments.run().await;
     match &outcome {
         // It was said which.
@@ -121,8 +123,9 @@ pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
 
 impl Arguments {
     async fn run(self) -> Result<(), CommandError> {
-        let Self { command, config, storage, json } = self;
-        let config = Config::load(Flags { config, storage, ..Flags::default() })?;
+        let Self { command, at } = self;
+        let json = at.json;
+        let config = Config::load(at.into())?;
         let storage = &config.storage;
         match command {
             Command::Check => {
@@ -148,6 +151,7 @@ impl Arguments {
                 source.import(&*archive, replace).await?.print(json)
             }
             Command::Copy { from, to, replace } => {
+                let (from, to) = (secret::storage(&from)?, secret::storage(&to)?);
                 let from = archive::for_reading(&from, &config).await?;
                 let total = Bar::total(&*from).await?;
                 let to = archive::for_writing(&to, &config).await?;
@@ -171,9 +175,15 @@ enum Source {
 impl ImportArguments {
     /// What is wrong with it is told before there is a store.
     fn source(self) -> Result<Source, CommandError> {
-        Ok(match (self.from_zitadel, self.token, self.file) {
-            (Some(url), Some(token), _) => Source::Records(zitadel::records(&url, token)?),
-            (_, _, Some(file)) if file.as_os_str() != "-" => Source::File(Verified::new(file)?),
+        Ok(match (self.from_zitadel, self.file) {
+            (Some(url), _) => {
+                let token = match self.token_file {
+                    Some(path) => secret::read(&path)?,
+                    None => self.token.unwrap_or_default(),
+                };
+                Source::Records(zitadel::records(&url, &token)?)
+            }
+            (None, Some(file)) if file.as_os_str() != "-" => Source::File(Verified::new(file)?),
             _ => Source::Stdin,
         })
     }

@@ -8,7 +8,8 @@ use std::{collections::HashSet, time::Duration};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use domain::{Details, Entry, Key, Organization, OrganizationId, OrganizationState, Timestamp};
-use http::{Method, Request, Uri, header};
+use http::{HeaderValue, Method, Request, Uri, header};
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
 use storage::{
@@ -29,7 +30,7 @@ const ANSWER_BYTES_MAX: usize = 128 * 1024 * 1024;
 const ANSWER_WAIT: Duration = Duration::from_secs(60);
 
 /// The records of the ZITADEL at `url`, as far as `token` can see them.
-pub(super) fn records(url: &str, token: String) -> Result<Records, CommandError> {
+pub(super) fn records(url: &str, token: &SecretString) -> Result<Records, CommandError> {
     let zitadel = Zitadel::at(url, token).map_err(CommandError::Zitadel)?;
     Ok(archive::read_by(|batches| {
         tokio::spawn(async move {
@@ -44,7 +45,7 @@ pub(super) fn records(url: &str, token: String) -> Result<Records, CommandError>
 struct Zitadel {
     outgoing: Outgoing,
     url: String,
-    authorization: String,
+    authorization: HeaderValue,
 }
 
 /// A part of a list.
@@ -134,16 +135,25 @@ struct Metadata {
 }
 
 impl Zitadel {
-    fn at(url: &str, token: String) -> Result<Self, String> {
+    fn at(url: &str, token: &SecretString) -> Result<Self, String> {
         let url = url.trim_end_matches('/').to_owned();
-        let uri: Uri = url.parse().map_err(|error| format!("{url:?}: {error}"))?;
-        if !matches!(uri.scheme_str(), Some("http" | "https")) {
+        let uri = url.parse::<Uri>().ok().filter(|uri| {
+            // By name and password nobody logs in there, and they would be in each error.
+            let is_plain = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+            is_plain && matches!(uri.scheme_str(), Some("http" | "https"))
+        });
+        if uri.is_none() {
+            let url = storage_postgres::without_password(&url);
             return Err(format!(
                 "{url:?} is not allowed; allowed is a URL, such as https://zitadel.example.com"
             ));
         }
+        let authorization = format!("Bearer {}", token.expose_secret().trim());
+        let mut authorization = HeaderValue::from_str(&authorization)
+            .map_err(|_| "the token has signs that no token has".to_owned())?;
+        authorization.set_sensitive(true);
         let outgoing = Outgoing::new(ANSWER_BYTES_MAX, ANSWER_WAIT)?;
-        Ok(Self { outgoing, url, authorization: format!("Bearer {}", token.trim()) })
+        Ok(Self { outgoing, url, authorization })
     }
 
     /// Reads until all is read, or nobody takes it any more.

@@ -1,18 +1,27 @@
 //! Users, their credentials and roles, changed by commands while gateways serve.
 
+mod states;
+
 use std::{
+    collections::{BTreeMap, BTreeSet},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Output},
     time::Duration,
 };
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
+use http::{Request, Version};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::time::timeout;
 
 use crate::{
-    dialect::{Dialect, LIST, dialects},
+    client::Client,
+    dialect::{LIST, dialects},
     logins::{send_form, service_account_assertion},
-    server::{Server, metagate},
+    reloading::PATIENCE,
+    server::{Server, metagate, serving},
     store_commands::POSTGRES,
 };
 
@@ -23,7 +32,8 @@ struct Stage {
     gateways: Vec<Server>,
 }
 
-const DIRECTORY: &str = "[instance]\nid = \"1\"\ndomains = [\"localhost\", \"127.0.0.1\"]\n";
+const DIRECTORY: &str = "[instance]\nid = \"1\"\ndomains = [\"localhost\", \"127.0.0.1\"]\nproject = \"77\"\n\
+                         [[client]]\nid = \"c\"\nproject = \"77\"\n[[client.secret]]\nvalue = \"sesame\"\n";
 
 impl Stage {
     fn on(storage: String, folder: TempDir, gateways: usize) -> Self {
@@ -48,18 +58,8 @@ impl Stage {
     }
 
     fn serve(&self) -> Server {
-        let mut command = metagate();
-        let directory = self.folder.path().join("directory.toml");
-        command.args([
-            "serve",
-            "--listen",
-            "127.0.0.1:0",
-            "--log-level",
-            "error",
-            "--storage",
-            &self.storage,
-        ]);
-        command.arg("--directory").arg(directory);
+        let mut command = serving(&self.path("directory.toml"));
+        command.args(["--storage", &self.storage]);
         Server::run(command)
     }
 
@@ -105,15 +105,32 @@ impl Stage {
     /// The gRPC code of a list by the token, at each gateway in each encoding; they must be one.
     async fn code(&self, token: &str) -> i64 {
         let mut codes = Vec::new();
-        for gateway in &self.gateways {
-            for dialect in dialects() {
-                let outcome = dialect.call_as(gateway.address, token, LIST, json!({})).await;
-                codes.push(outcome.map_or_else(|failure| failure.code, |_| 0));
-            }
+        for gateway in 0..self.gateways.len() {
+            codes.push(self.code_at(gateway, token).await);
         }
         codes.dedup();
         assert_eq!(codes.len(), 1, "{codes:?}");
         codes[0]
+    }
+
+    /// The same, at one gateway.
+    async fn code_at(&self, gateway: usize, token: &str) -> i64 {
+        let mut codes = Vec::new();
+        for dialect in dialects() {
+            let outcome = dialect.call_as(self.gateways[gateway].address, token, LIST, json!({})).await;
+            codes.push(outcome.map_or_else(|failure| failure.code, |_| 0));
+        }
+        codes.dedup();
+        assert_eq!(codes.len(), 1, "{codes:?}");
+        codes[0]
+    }
+
+    /// The ids of the keys that a gateway publishes.
+    async fn published(&self, gateway: usize) -> BTreeSet<String> {
+        let mut client = Client::connect(self.gateways[gateway].address, Version::HTTP_2).await;
+        let answer = client.send(Request::get("/oauth/v2/keys").body("").unwrap()).await;
+        let set: Value = serde_json::from_str(answer.text()).unwrap();
+        set["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
     }
 
     /// What a gateway answers to a login.
@@ -126,7 +143,6 @@ impl Stage {
 
 const API: &str = "openid urn:zitadel:iam:org:project:id:zitadel:aud";
 const UNAUTHENTICATED: i64 = 16;
-const RESOURCE_EXHAUSTED: i64 = 8;
 
 #[tokio::test]
 async fn a_change_counts_for_the_next_call_at_every_gateway() {
@@ -161,6 +177,8 @@ async fn logins_at_one_gateway_are_good_at_the_others_and_after_a_restart() {
         let secret = stage.done(&["secret", "create", "robot"]);
         let secret = secret["client_secret"].as_str().unwrap();
         stage.done(&["key", "create", "robot", "--output", "key.json"]);
+        let mode = std::fs::metadata(stage.path("key.json")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "it is its owner's alone");
         let file: Value = serde_json::from_slice(&std::fs::read(stage.path("key.json")).unwrap()).unwrap();
         assert_eq!((&file["type"], &file["userId"]), (&json!("serviceaccount"), &json!(id)));
         let assertion = |stage: &Stage| {
@@ -219,6 +237,88 @@ async fn logins_at_one_gateway_are_good_at_the_others_and_after_a_restart() {
         for token in &tokens {
             assert_eq!(stage.code(token).await, UNAUTHENTICATED);
         }
+    }
+}
+
+/// The id of the key that has made a token.
+fn key_of(token: &str) -> String {
+    let header = BASE64.decode(token.split('.').next().unwrap()).unwrap();
+    serde_json::from_slice::<Value>(&header).unwrap()["kid"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_key_that_signs_is_followed_by_another_or_withdrawn_with_all_its_tokens() {
+    for stage in Stage::all() {
+        stage.user("robot");
+        stage.done(&["user", "add", "reader", "--org", "org-of-robot", "--access-token-type", "jwt"]);
+        stage.done(&["member", "add", "reader", "ORG_OWNER_VIEWER", "--org", "org-of-robot"]);
+        let personal = stage.done(&["token", "create", "robot"])["token"].as_str().unwrap().to_owned();
+        let secrets = ["robot", "reader"].map(|user| {
+            (user, stage.done(&["secret", "create", user])["client_secret"].as_str().unwrap().to_owned())
+        });
+        let last = stage.gateways.len() - 1;
+        // A token of each form, made at the last gateway by a key that is none of `others`; which key it was.
+        let login = async |others: &[String]| {
+            let mut tokens = Vec::new();
+            for (user, secret) in &secrets {
+                let form = [
+                    ("grant_type", "client_credentials"),
+                    ("client_id", *user),
+                    ("client_secret", secret),
+                    ("scope", API),
+                ];
+                // Logins may go by what was known half a second ago.
+                let made = async {
+                    loop {
+                        let answer = stage.login(last, &form).await;
+                        let token = answer["access_token"].as_str().unwrap_or_else(|| panic!("{answer}"));
+                        if !others.contains(&key_of(token)) {
+                            return token.to_owned();
+                        }
+                    }
+                };
+                tokens.push(timeout(PATIENCE, made).await.unwrap());
+            }
+            (key_of(&tokens[0]), tokens)
+        };
+        // Signed ones are good where they were issued: each gateway here is another issuer.
+        let codes = async |tokens: &[String], code| {
+            assert_eq!(stage.code(&tokens[0]).await, code);
+            assert_eq!(stage.code_at(last, &tokens[1]).await, code);
+        };
+        let phases = |shown: &Value| -> BTreeMap<String, String> {
+            let keys = shown["signing_keys"].as_array().unwrap().iter();
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            keys.map(|key| (text(&key["phase"]), text(&key["id"]))).collect()
+        };
+        let (first, of_first) = login(&[]).await;
+        let before = phases(&stage.done(&["signing-key", "list"]));
+        assert_eq!((before.len(), &before["signing"]), (2, &first));
+
+        let after = phases(&stage.done(&["signing-key", "rotate"]));
+        assert_eq!((&after["signing"], &after["kept"], after.len()), (&before["next"], &first, 3));
+        let (second, of_second) = login(std::slice::from_ref(&first)).await;
+        assert_eq!(second, before["next"]);
+        codes(&of_first, 0).await;
+        codes(&of_second, 0).await;
+        for gateway in 0..=last {
+            assert_eq!(stage.published(gateway).await, BTreeSet::from_iter(after.values().cloned()));
+        }
+
+        let fresh = phases(&stage.done(&["signing-key", "rotate", "--withdraw"]));
+        codes(&of_first, UNAUTHENTICATED).await;
+        codes(&of_second, UNAUTHENTICATED).await;
+        assert_eq!(stage.code(&personal).await, 0, "what is no key's stays");
+        let old: Vec<String> = after.into_values().collect();
+        assert!(fresh.len() == 2 && fresh.values().all(|id| !old.contains(id)), "{fresh:?}");
+        let (third, of_third) = login(&old).await;
+        assert_eq!(third, fresh["signing"]);
+        codes(&of_third, 0).await;
+        for gateway in 0..=last {
+            assert_eq!(stage.published(gateway).await, BTreeSet::from_iter(fresh.values().cloned()));
+        }
+        let shown = stage.done(&["signing-key", "list"]).to_string();
+        assert!(!shown.contains("private"), "{shown}");
     }
 }
 
@@ -303,38 +403,4 @@ async fn what_is_secret_is_nowhere() {
             assert!(!is_there, "in {}", Path::new(&place).display());
         }
     }
-}
-
-#[tokio::test]
-async fn whoever_guesses_is_told_to_come_later() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("directory.toml");
-    let user = "[[organization]]\nid = \"o\"\nname = \"o\"\nstate = \"active\"\n[[user]]\nid = \"u\"\nname = \"u\"\n\
-                organization = \"o\"\nstate = \"active\"\n[[user.token]]\nvalue = \"good\"\n[[user.secret]]\n\
-                value = \"sesame\"\n[[membership]]\nuser = \"u\"\norganization = \"o\"\nroles = [\"ORG_OWNER\"]\n";
-    std::fs::write(&path, format!("{DIRECTORY}{user}")).unwrap();
-    let mut command = metagate();
-    command.args(["serve", "--listen", "127.0.0.1:0", "--storage", "memory:", "--log-level", "error"]);
-    command.args(["--failed-logins-per-minute", "3", "--directory"]).arg(&path);
-    let server = Server::run(command);
-    let code = async |token: &str, dialect: Dialect| {
-        let outcome = dialect.call_as(server.address, token, LIST, json!({})).await;
-        outcome.map_or_else(|failure| failure.code, |_| 0)
-    };
-    for dialect in &dialects()[..3] {
-        assert_eq!(code("bad", *dialect).await, UNAUTHENTICATED);
-    }
-    for dialect in dialects() {
-        assert_eq!(code("bad", dialect).await, RESOURCE_EXHAUSTED, "{dialect:?}");
-        // Whoever knows one is not kept from using it by others behind the same address.
-        assert_eq!(code("good", dialect).await, 0, "{dialect:?}");
-    }
-    let form = [
-        ("grant_type", "client_credentials"),
-        ("client_id", "u"),
-        ("client_secret", "sesame"),
-        ("scope", ""),
-    ];
-    let form = form.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    assert_eq!(send_form(&server, &form).await["error"], "temporarily_unavailable");
 }

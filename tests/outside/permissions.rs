@@ -1,14 +1,15 @@
-//! Every role, in the organization of the call, in another one, and in the instance, with every RPC in every encoding.
+//! Every role, in the organization of the call, in another one, and in the instance, with every RPC in every dialect.
 //!
 //! What each role permits is written down here once more (contract 5.4): a role that came to permit more by mistake would
 //! be of no harm to a test that asked the server's own table.
 
-use http::Version;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::{
-    dialect::{Dialect, Encoding},
-    server::{Server, metagate},
+    client::Client,
+    dialect::{Dialect, dialects},
+    server::Server,
 };
 
 /// With what it permits: to read, to write.
@@ -37,15 +38,6 @@ const ROLES: [(&str, bool, bool); 24] = [
     ("PROJECT_GRANT_OWNER", false, false),
     ("PROJECT_GRANT_OWNER_VIEWER", false, false),
     ("SELF_MANAGEMENT_GLOBAL", false, false),
-];
-
-const ENCODINGS: [Encoding; 6] = [
-    Encoding::Rest,
-    Encoding::Grpc,
-    Encoding::Web,
-    Encoding::WebText,
-    Encoding::ConnectJson,
-    Encoding::ConnectProto,
 ];
 
 /// Each RPC, whether it writes, and what to ask in organization `here` so that it succeeds for whoever may.
@@ -78,7 +70,7 @@ fn calls() -> Vec<(String, bool, Value)> {
 }
 
 /// Each role is had by a user that has it in `here`, and by one that has it `there`.
-fn serve() -> (Server, tempfile::TempDir) {
+fn serve() -> Server {
     let mut text = String::from("[instance]\nid = \"1\"\n");
     for id in ["home", "here", "there"] {
         text.push_str(&format!("[[organization]]\nid = \"{id}\"\nname = \"{id}\"\nstate = \"active\"\n"));
@@ -96,22 +88,7 @@ fn serve() -> (Server, tempfile::TempDir) {
             ));
         }
     }
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("directory.toml");
-    std::fs::write(&path, text).unwrap();
-    let mut command = metagate();
-    command.args([
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--storage",
-        "memory:",
-        "--log-level",
-        "error",
-        "--directory",
-    ]);
-    command.arg(path);
-    (Server::run(command), folder)
+    Server::start_of(&text, &["--storage", "memory:"])
 }
 
 fn has_entries(answer: &Value) -> bool {
@@ -120,48 +97,64 @@ fn has_entries(answer: &Value) -> bool {
         .any(|name| answer[name].as_array().is_some_and(|entries| !entries.is_empty()))
 }
 
-#[tokio::test]
+/// What a call by a user with `role` in `place` came to, if it is not what it should be.
+async fn wrong(
+    dialect: Dialect,
+    client: &mut Client,
+    (role, reads, writes): (&str, bool, bool),
+    place: &str,
+    (rpc, is_write, message): &(String, bool, Value),
+) -> Option<String> {
+    let covers = place == "here" || role.starts_with("IAM_");
+    let authorization = format!("Bearer {role}-{place}");
+    let headers = [("authorization", authorization.as_str()), ("x-zitadel-orgid", "here")];
+    let is_v1 = rpc.starts_with("zitadel.management");
+    let may = covers && if *is_write { writes } else { reads };
+    let want = match (may, covers) {
+        (true, _) => "done",
+        // Lists of v2 have what may be seen (contract 5.4).
+        _ if !is_v1 && !is_write => "nothing",
+        (false, false) => "5 AUTHZ-cdgFk",
+        (false, true) if is_v1 => "7 AUTH-5mWD2",
+        (false, true) => "7 AUTH-AWfge",
+    };
+    let is_list = rpc.contains("/List");
+    let call = crate::dialect::Call { rpc, headers: &headers, message: message.clone() };
+    let got = match dialect.call(client, &call).await {
+        Ok(answer) if is_list && !has_entries(&answer) => "nothing".to_owned(),
+        Ok(_) => "done".to_owned(),
+        Err(failure) => {
+            format!("{} {}", failure.code, failure.detail.map(|(id, _)| id).unwrap_or_default())
+        }
+    };
+    (got != want).then(|| format!("{role} {place} {rpc} {dialect:?}: {got}, not {want}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_role_permits_what_it_permits_and_no_more() {
-    let (server, _folder) = serve();
-    let mut wrong = Vec::new();
-    for encoding in ENCODINGS {
-        let dialect = Dialect { encoding, version: Version::HTTP_2 };
-        let mut client = dialect.connect(server.address).await;
-        for (role, reads, writes) in ROLES {
-            for place in ["here", "there"] {
-                let covers = place == "here" || role.starts_with("IAM_");
-                let authorization = format!("Bearer {role}-{place}");
-                let headers = [("authorization", authorization.as_str()), ("x-zitadel-orgid", "here")];
-                for (rpc, is_write, message) in calls() {
-                    let is_v1 = rpc.starts_with("zitadel.management");
-                    let may = covers && if is_write { writes } else { reads };
-                    let want = match (may, covers) {
-                        (true, _) => "done",
-                        // Lists of v2 have what may be seen (contract 5.4).
-                        _ if !is_v1 && !is_write => "nothing",
-                        (false, false) => "5 AUTHZ-cdgFk",
-                        (false, true) if is_v1 => "7 AUTH-5mWD2",
-                        (false, true) => "7 AUTH-AWfge",
-                    };
-                    let is_list = rpc.contains("/List");
-                    let call = crate::dialect::Call { rpc: &rpc, headers: &headers, message };
-                    let got = match dialect.call(&mut client, &call).await {
-                        Ok(answer) if is_list && !has_entries(&answer) => "nothing".to_owned(),
-                        Ok(_) => "done".to_owned(),
-                        Err(failure) => {
-                            format!(
-                                "{} {}",
-                                failure.code,
-                                failure.detail.map(|(id, _)| id).unwrap_or_default()
-                            )
-                        }
-                    };
-                    if got != want {
-                        wrong.push(format!("{role} {place} {rpc} {encoding:?}: {got}, not {want}"));
+    // Each dialect has a server of its own, whose entries nobody else removes.
+    let mut running = JoinSet::new();
+    for dialect in dialects() {
+        running.spawn(async move {
+            let server = serve();
+            let mut client = dialect.connect(server.address).await;
+            let calls: Vec<_> = calls().into_iter().filter(|(rpc, ..)| dialect.speaks(rpc)).collect();
+            let (mut count, mut all) = (0, Vec::new());
+            for role in ROLES {
+                for place in ["here", "there"] {
+                    for call in &calls {
+                        count += 1;
+                        all.extend(wrong(dialect, &mut client, role, place, call).await);
                     }
                 }
             }
-        }
+            (count, all)
+        });
     }
+    let outcomes = running.join_all().await;
+    let wrong: Vec<_> = outcomes.iter().flat_map(|(_, wrong)| wrong.clone()).collect();
     assert!(wrong.is_empty(), "{} of them:\n{}", wrong.len(), wrong[..wrong.len().min(20)].join("\n"));
+    let count: usize = outcomes.iter().map(|(count, _)| count).sum();
+    // Sixteen dialects speak each of the twelve RPCs.
+    assert!(count > ROLES.len() * 2 * 16 * 12, "{count}");
 }

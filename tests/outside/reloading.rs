@@ -96,6 +96,16 @@ impl Reloading {
         (line, before)
     }
 
+    /// Ends it as a crash does. Returns what was logged since the last line that was waited for.
+    pub async fn rest(mut self) -> Vec<String> {
+        self.server.kill();
+        let mut rest = Vec::new();
+        while let Some(line) = self.lines.recv().await {
+            rest.push(line);
+        }
+        rest
+    }
+
     /// Reloads, and it works. Returns what was logged before the line that says so.
     pub async fn reload(&mut self) -> Vec<String> {
         self.server.signal("HUP");

@@ -74,6 +74,13 @@ pub fn metagate() -> Command {
     metagate_at(Path::new(env!("CARGO_BIN_EXE_metagate")))
 }
 
+/// The binary, told to serve the directory at `path` on a free port, and to say little.
+pub fn serving(path: &Path) -> Command {
+    let mut command = metagate();
+    command.args(["serve", "--listen", "127.0.0.1:0", "--log-level", "error", "--directory"]).arg(path);
+    command
+}
+
 /// A copy of the binary.
 pub fn metagate_at(program: &Path) -> Command {
     let mut command = Command::new(program);
@@ -118,15 +125,16 @@ impl Server {
 
     /// The same, with `prologue` before the directory's first organization.
     pub fn start_in(prologue: &str, arguments: &[&str]) -> Self {
+        Self::start_of(&directory().replacen("\n\n", &format!("\n{prologue}\n"), 1), arguments)
+    }
+
+    /// A server of the directory that is written in `text`.
+    pub fn start_of(text: &str, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("directory.toml");
-        let text = directory().replacen("\n\n", &format!("\n{prologue}\n"), 1);
         std::fs::write(&path, text).unwrap();
-        let mut command = metagate();
-        command
-            .args(["serve", "--listen", "127.0.0.1:0", "--log-level", "error", "--directory"])
-            .arg(&path)
-            .args(arguments);
+        let mut command = serving(&path);
+        command.args(arguments);
         let mut server = Self::run(command);
         server._folder = Some(folder);
         server

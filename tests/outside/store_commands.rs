@@ -90,6 +90,17 @@ pub static POSTGRES: LazyLock<Option<PrivatePostgres>> = LazyLock::new(|| {
 });
 
 #[tokio::test]
+async fn the_stores_of_a_copy_may_be_named_by_the_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    fill(folder.path(), "first.db").await;
+    let mut command = metagate();
+    command.current_dir(folder.path()).args(["store", "copy", "env:FROM", "env:TO"]);
+    command.env("FROM", "sqlite:first.db").env("TO", "sqlite:second.db");
+    assert!(command.status().unwrap().success());
+    assert_eq!(exported(folder.path(), "second.db"), exported(folder.path(), "first.db"));
+}
+
+#[tokio::test]
 async fn a_store_is_the_same_behind_every_way_to_move_it() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
@@ -386,6 +397,23 @@ fn mistakes_end_in_one_clear_line() {
         ("postgres://u@127.0.0.1:1/db?sslmode=disable", &["check"], "storage postgres: error connecting"),
         ("postgres://u@127.0.0.1:1/db", &["backup", "b"], "PostgreSQL has its own tools: pg_dump"),
         ("postgres://u@127.0.0.1:1/db", &["restore", "b"], "PostgreSQL has its own tools: pg_restore"),
+        ("new.db", &["copy", "redis:", "sqlite:x"], "the store: \"redis:\" is not allowed"),
+        ("new.db", &["copy", "env:ABSENT", "sqlite:x"], "there is no variable \"ABSENT\" in the environment"),
+        (
+            "new.db",
+            &["import", "--from-zitadel", "http://x", "--token-file", "absent"],
+            "absent: No such file",
+        ),
+        (
+            "new.db",
+            &["import", "--from-zitadel", "http://x", "--token-file", "/dev/null"],
+            "there is no secret in it",
+        ),
+        (
+            "new.db",
+            &["import", "--from-zitadel", "http://u@x", "--token", "t"],
+            "\"http://u@x\" is not allowed",
+        ),
         ("new.db", &["import", "--from-zitadel", "ftp://x", "--token", "t"], "\"ftp://x\" is not allowed"),
         ("new.db", &["import", "--from-zitadel", "http://127.0.0.1:1", "--token", "t"], "Connection refused"),
     ] {
@@ -404,9 +432,8 @@ fn mistakes_end_in_one_clear_line() {
     }
     for (arguments, want) in [
         (&["import"][..], "required arguments were not provided"),
-        (&["import", "--from-zitadel", "http://x"], "--token"),
+        (&["import", "--from-zitadel", "http://x"], "--token-file"),
         (&["import", "x", "--from-zitadel", "http://x", "--token", "t"], "cannot be used with"),
-        (&["copy", "redis:", "sqlite:x"], "`sqlite:PATH`"),
     ] {
         let (code, _, stderr) = run_on(folder, "new.db", arguments, b"");
         assert_eq!(code, Some(2), "{stderr}");

@@ -1,6 +1,11 @@
 //! `metagate store import --from-zitadel`, from a server that answers as ZITADEL does.
 
-use std::{collections::BTreeMap, process::Stdio};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use axum::{
     Json, Router,
@@ -87,7 +92,20 @@ async fn metadata(State(sequence): State<u64>, headers: HeaderMap, Json(asked): 
 }
 
 /// Imports from a server whose organizations have `sequence`. Returns exit code, stdout and stderr.
-async fn import(folder: &std::path::Path, sequence: u64, token: &str) -> (Option<i32>, String, String) {
+async fn import(folder: &Path, sequence: u64, token: &str) -> (Option<i32>, String, String) {
+    let token = token.to_owned();
+    let tell = move |command: &mut Command| {
+        command.env("METAGATE_ZITADEL_TOKEN", token).stdin(Stdio::null());
+    };
+    import_with(folder, sequence, tell).await
+}
+
+/// The same, by a command that is told the token in some way.
+async fn import_with(
+    folder: &Path,
+    sequence: u64,
+    tell: impl FnOnce(&mut Command),
+) -> (Option<i32>, String, String) {
     let zitadel = Router::new()
         .route("/v2/organizations/_search", post(organizations))
         .route("/management/v1/orgs/me", get(mine))
@@ -98,10 +116,8 @@ async fn import(folder: &std::path::Path, sequence: u64, token: &str) -> (Option
     let serving = tokio::spawn(async move { axum::serve(listener, zitadel).await });
     let mut command = metagate();
     command.current_dir(folder).args(["store", "--storage", "sqlite:store.db", "--json"]);
-    command
-        .args(["import", "--from-zitadel", &url])
-        .env("METAGATE_ZITADEL_TOKEN", token)
-        .stdin(Stdio::null());
+    command.args(["import", "--from-zitadel", &url]);
+    tell(&mut command);
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     serving.abort();
     let [stdout, stderr] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
@@ -165,4 +181,23 @@ async fn what_cannot_be_read_is_told() {
         assert_eq!(code, Some(1), "{stdout}");
         assert!(stderr.contains(want) && stderr.lines().count() == 1, "{stderr}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_token_is_told_in_a_file_on_stdin_or_by_the_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    fs::write(&path, " secret\n").unwrap();
+    let stdin = File::open(&path).unwrap();
+    let (code, _, stderr) = import_with(folder.path(), SEQUENCE, |command| {
+        // A file that is named counts before the environment.
+        command.args(["--token-file", "token"]).env("METAGATE_ZITADEL_TOKEN", "wrong");
+    })
+    .await;
+    assert_eq!((code, &*stderr), (Some(0), ""));
+    let (code, _, stderr) = import_with(folder.path(), SEQUENCE, |command| {
+        command.args(["--replace", "--token-file", "-"]).stdin(stdin);
+    })
+    .await;
+    assert_eq!((code, &*stderr), (Some(0), ""));
 }

@@ -6,6 +6,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use domain::{Language, OrganizationId, Role, Timestamp};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -156,22 +157,22 @@ impl Account {
         &mut self,
         expires: Option<Timestamp>,
         now: Timestamp,
-    ) -> Result<(String, String), getrandom::Error> {
+    ) -> Result<(String, SecretString), getrandom::Error> {
         let (id, token) = (random::id()?, random::text(43)?);
         let sha256 = TokenHash::of(&token).to_hex();
         let expires = expires.map(Timestamp::as_micros);
         self.tokens.push(TokenRecord { id: id.clone(), sha256, created: now.as_micros(), expires });
-        Ok((id, token))
+        Ok((id, token.into()))
     }
 
     /// Gives the user a new secret in place of the one it had, which is returned in clear and kept nowhere.
     ///
     /// # Errors
     /// If the system has no random bytes.
-    pub fn set_secret(&mut self) -> Result<String, getrandom::Error> {
+    pub fn set_secret(&mut self) -> Result<SecretString, getrandom::Error> {
         let secret = random::text(64)?;
         self.secret = Some(TokenHash::of(&secret).to_hex());
-        Ok(secret)
+        Ok(secret.into())
     }
 
     /// The user that this is, if it can be one.

@@ -15,6 +15,7 @@ use metagate_identity::{
     },
     record::{INSTANCE, INSTANCE_ID, InstanceRecord, KeyRecord, SIGNING_KEY, USER},
 };
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 const ISSUER: &str = "http://localhost:8080";
@@ -27,7 +28,7 @@ const NOW_SECONDS: i64 = 1_795_449_968;
 static KEYS: LazyLock<[(String, String); 2]> = LazyLock::new(|| {
     ["k", "other"].map(|id| {
         let (public, file) = service_account_key("u", id, None).unwrap();
-        let file: Value = serde_json::from_str(&file).unwrap();
+        let file: Value = serde_json::from_str(file.expose_secret()).unwrap();
         (public, file["key"].as_str().unwrap().to_owned())
     })
 });
@@ -258,7 +259,7 @@ fn whoever_was_not_active_has_lost_its_tokens_for_good() {
         let (_, _, text) = login(&identity(&records(&account)), API);
         let judge = |account: &Account| {
             let identity = identity(&records(account));
-            [&personal, &text].map(|token| authenticate(&identity, token, ISSUER, 1).is_ok())
+            [personal.expose_secret(), &text].map(|token| authenticate(&identity, token, ISSUER, 1).is_ok())
         };
         assert_eq!(judge(&account), [true, true]);
         for state in [UserState::Inactive, UserState::Locked, UserState::Active] {
@@ -356,9 +357,10 @@ fn service_account_keys() {
     let (public, file) = service_account_key("user", "key", Some(NOW)).unwrap();
     assert!(public.starts_with("-----BEGIN RSA PUBLIC KEY-----\n"), "{public}");
     let members = ["type", "keyId", "key", "expirationDate", "userId"];
-    let places: Vec<_> = members.iter().map(|name| file.find(&format!("\"{name}\":")).unwrap()).collect();
-    assert!(places.is_sorted(), "{file}");
-    let file: Value = serde_json::from_str(&file).unwrap();
+    let places: Vec<_> =
+        members.iter().map(|name| file.expose_secret().find(&format!("\"{name}\":")).unwrap()).collect();
+    assert!(places.is_sorted(), "{places:?}");
+    let file: Value = serde_json::from_str(file.expose_secret()).unwrap();
     assert_eq!(file["type"], "serviceaccount");
     assert_eq!(file["expirationDate"], "2026-11-23T16:06:08.4Z");
     let key = file["key"].as_str().unwrap();

@@ -132,7 +132,7 @@ fn mistakes_in_other_issuers() {
         ),
         (
             format!("{good}x = 1\n"),
-            "7:1: unknown field `x`, expected one of `url`, `audience`, `jwks`, `clock_skew_seconds`, `user_claim`, \
+            "7:1: unknown field `x`, expected one of `url`, `audience`, `jwks`, `ca`, `clock_skew_seconds`, `user_claim`, \
              `roles_claim`, `roles`, `organization`, `organization_claim`, `introspection`"
                 .to_owned(),
         ),

@@ -150,18 +150,25 @@ impl fmt::Debug for Address {
     }
 }
 
-/// A URL without its password, to be shown; any other text as it is.
+/// A URL without its password, to be shown; also one that is none, as its password may be what makes it so. Any other text
+/// as it is.
 pub fn without_password(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
-    let (place, options) = rest.split_once('?').unwrap_or((rest, ""));
-    let place = match place.rsplit_once('@') {
-        Some((user, host)) => format!("{}@{host}", user.split(':').next().unwrap_or_default()),
-        None => place.to_owned(),
+    let start = text.find("://").map_or(0, |at| at + "://".len());
+    let (scheme, rest) = text.split_at(start);
+    // A password may hold any sign that should have been escaped.
+    let (user, place) = match rest.rsplit_once('@') {
+        Some((user, place)) => (user.split([':', '/', '?']).next().map(|user| format!("{user}@")), place),
+        None => (None, rest),
     };
-    let options: Vec<_> =
-        options.split('&').filter(|option| !option.is_empty() && !option.starts_with("password=")).collect();
+    let (place, options) = place.split_once('?').unwrap_or((place, ""));
+    let is_shown = |option: &&str| {
+        let name = option.split('=').next().unwrap_or_default();
+        let name = percent_decode_str(name).decode_utf8_lossy().to_lowercase();
+        !option.is_empty() && !name.contains("password")
+    };
+    let options: Vec<_> = options.split('&').filter(is_shown).collect();
     let options = if options.is_empty() { String::new() } else { format!("?{}", options.join("&")) };
-    format!("{scheme}://{place}{options}")
+    format!("{scheme}{}{place}{options}", user.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -196,6 +203,24 @@ mod tests {
                 }
                 (got, want) => panic!("{text}: {got:?}, want {want:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn what_is_shown_has_no_password() {
+        for (text, want) in [
+            ("postgres://me:secret@host/db", "postgres://me@host/db"),
+            ("postgres://me:a/b?c@d:secret@host/db", "postgres://me@host/db"),
+            ("postgres:me:secret@host/db", "postgres@host/db"),
+            ("postgres:/me:secret@host/db", "postgres@host/db"),
+            ("me:secret@host", "me@host"),
+            (":secret@", "@"),
+            ("h/db?password=secret&a=b", "h/db?a=b"),
+            ("h/db?Pass%77ord=secret", "h/db"),
+            ("postgres://host:1/db?a=b", "postgres://host:1/db?a=b"),
+            ("sqlite:a:b.db", "sqlite:a:b.db"),
+        ] {
+            assert_eq!(without_password(text), want, "{text}");
         }
     }
 

@@ -225,6 +225,7 @@ pub(crate) fn conversion(
     rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
 }
 
-pub(crate) fn folder(path: &Path) -> &Path {
+/// The folder that a file is in, or will be; that of a mere name is the one in which the process works.
+pub fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -19,11 +19,20 @@ use hyper::server::conn::http1;
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use identity::oauth::service_account_key;
 use jsonwebtoken::{Algorithm, EncodingKey, crypto::sign, jwk::Jwk};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::{
     net::TcpListener,
     sync::watch,
     task::{JoinHandle, JoinSet},
+};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        ServerConfig,
+        crypto::aws_lc_rs,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    },
 };
 
 /// A key that signs.
@@ -35,7 +44,7 @@ pub struct SigningKey {
 impl SigningKey {
     pub fn new(id: &str) -> Self {
         let (_, file) = service_account_key("u", id, None).unwrap();
-        let file: Value = serde_json::from_str(&file).unwrap();
+        let file: Value = serde_json::from_str(file.expose_secret()).unwrap();
         let private = EncodingKey::from_rsa_pem(file["key"].as_str().unwrap().as_bytes()).unwrap();
         Self { id: id.to_owned(), private }
     }
@@ -86,6 +95,8 @@ struct Answers {
 pub struct Issuer {
     address: SocketAddr,
     answers: Answers,
+    /// With TLS.
+    acceptor: Option<TlsAcceptor>,
     serving: Option<JoinHandle<()>>,
 }
 
@@ -94,6 +105,22 @@ const INTROSPECT: &str = "/introspect";
 
 impl Issuer {
     pub async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    /// One with a certificate of `tests/tls/ca.pem`.
+    pub async fn start_with_tls() -> Self {
+        let chain = CertificateDer::pem_slice_iter(include_bytes!("../../tls/renewed.pem"));
+        let key = PrivateKeyDer::from_pem_slice(include_bytes!("../../tls/renewed-key.pem")).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain.collect::<Result<_, _>>().unwrap(), key);
+        Self::start_with(Some(TlsAcceptor::from(Arc::new(config.unwrap())))).await
+    }
+
+    async fn start_with(acceptor: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let answers = Answers {
@@ -102,7 +129,7 @@ impl Issuer {
             asked: Arc::default(),
             is_held: watch::Sender::new(false),
         };
-        let mut issuer = Self { address, answers, serving: None };
+        let mut issuer = Self { address, answers, acceptor, serving: None };
         issuer.serve(listener);
         issuer.page("/.well-known/openid-configuration", issuer.discovery(&issuer.url()));
         issuer
@@ -115,18 +142,30 @@ impl Issuer {
 
     fn serve(&mut self, listener: TcpListener) {
         let router = Router::new().fallback(answer).with_state(self.answers.clone());
+        let acceptor = self.acceptor.clone();
         self.serving = Some(tokio::spawn(async move {
             // Ends with all its connections.
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 let service = TowerToHyperService::new(router.clone());
-                connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+                let acceptor = acceptor.clone();
+                connections.spawn(async move {
+                    let http = http1::Builder::new();
+                    // Whoever does not trust it does not stay.
+                    let _ = match acceptor {
+                        None => http.serve_connection(TokioIo::new(stream), service).await,
+                        Some(acceptor) => match acceptor.accept(stream).await {
+                            Ok(stream) => http.serve_connection(TokioIo::new(stream), service).await,
+                            Err(_) => Ok(()),
+                        },
+                    };
+                });
             }
         }));
     }
 
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http{}://{}", if self.acceptor.is_some() { "s" } else { "" }, self.address)
     }
 
     /// Nobody is there any more.

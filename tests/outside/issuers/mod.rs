@@ -1,6 +1,7 @@
 //! Tokens of others: from an authorization server that turns its keys over, is slow, or away.
 
-mod fake;
+pub mod fake;
+mod tls;
 
 use std::time::{Duration, Instant};
 

@@ -8,35 +8,16 @@ use base64::{
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
-use tempfile::TempDir;
 
 use super::{directory, keys};
-use crate::{
-    client::raw,
-    server::{Server, metagate},
-};
+use crate::{client::raw, server::Server};
 
 const HOST: &str = "localhost:8080";
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 /// A server with the users of the cases.
-fn serve() -> (Server, TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("directory.toml");
-    std::fs::write(&path, directory::text()).unwrap();
-    let mut command = metagate();
-    command.args([
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--storage",
-        "memory:",
-        "--log-level",
-        "error",
-        "--directory",
-    ]);
-    command.arg(path);
-    (Server::run(command), folder)
+fn serve() -> Server {
+    Server::start_of(&directory::text(), &["--storage", "memory:"])
 }
 
 fn now() -> i64 {
@@ -310,7 +291,7 @@ async fn play(server: &Server, case: &Value) -> Result<(), String> {
 
 #[tokio::test]
 async fn requests_are_answered_as_they_were_recorded() {
-    let (server, _folder) = serve();
+    let server = serve();
     let mut wrong = Vec::new();
     let mut count = 0;
     for line in include_str!("cases.jsonl").lines() {

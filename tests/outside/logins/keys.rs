@@ -9,6 +9,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use identity::oauth::service_account_key;
 use jsonwebtoken::{Algorithm, EncodingKey, crypto::sign};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 /// By id: the public half in PEM, and the private one. `other` is nobody's.
@@ -17,7 +18,7 @@ static KEYS: LazyLock<HashMap<&str, (String, String)>> = LazyLock::new(|| {
         ["KEYID_SA_OPAQUE", "KEYID_SA_JWT", "KEYID_SA_EXPKEY", "KEYID_SA_NOROLE", "KEYID_API_J", "other"];
     let made = ids.map(|id| {
         let (public, file) = service_account_key("u", id, None).unwrap();
-        let file: Value = serde_json::from_str(&file).unwrap();
+        let file: Value = serde_json::from_str(file.expose_secret()).unwrap();
         (id, (public, file["key"].as_str().unwrap().to_owned()))
     });
     made.into()

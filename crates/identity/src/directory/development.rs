@@ -9,6 +9,7 @@ use std::{
 };
 
 use domain::OrganizationId;
+use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::{Directory, DirectoryError};
@@ -22,16 +23,7 @@ const OTHERS: u32 = 0o006;
 pub struct Development {
     directory: Directory,
     organization: OrganizationId,
-    token: Secret,
-}
-
-/// A token in clear, to be printed on purpose only.
-struct Secret(String);
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret(…)")
-    }
+    token: SecretString,
 }
 
 /// Why there is no development directory.
@@ -127,7 +119,7 @@ impl Development {
         }
         #[derive(Deserialize)]
         struct Token {
-            value: Option<String>,
+            value: Option<SecretString>,
         }
 
         let directory = Directory::parse(text, &path.display().to_string())?;
@@ -138,12 +130,12 @@ impl Development {
         });
         let (token, organization) = tokens.next().ok_or_else(changed)?;
         let organization = OrganizationId::new(&organization).map_err(|_| changed())?;
-        Ok(Self { directory, organization, token: Secret(token) })
+        Ok(Self { directory, organization, token })
     }
 
     /// The token, in clear: the file's first that has a `value`.
-    pub fn token(&self) -> &str {
-        &self.token.0
+    pub fn token(&self) -> &SecretString {
+        &self.token
     }
 
     /// The home organization of the token's user, which a call without `x-zitadel-orgid` is for (contract 5.3).
@@ -212,9 +204,14 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use domain::{Permission, Timestamp};
+    use secrecy::ExposeSecret;
 
     use super::*;
     use crate::{Identity, Records};
+
+    fn clear(development: &Development) -> &str {
+        development.token().expose_secret()
+    }
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -233,13 +230,13 @@ mod tests {
         let made = Development::open_or_create(&path).unwrap();
         assert_eq!(mode(&path), 0o600);
         let reused = Development::open_or_create(&path).unwrap();
-        assert_eq!(reused.token(), made.token());
+        assert_eq!(clear(&reused), clear(&made));
         assert_eq!(reused.organization(), made.organization());
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
 
-        let header = format!("Bearer {}", made.token());
+        let header = format!("Bearer {}", clear(&made));
         let organization = made.organization().clone();
-        assert!(!format!("{made:?}").contains(made.token()));
+        assert!(!format!("{made:?}").contains(clear(&made)));
         let identity = Identity::new(&made.into_directory(), &Records::default(), &Identity::default());
         let caller = identity.authenticate(Some(header.as_bytes()), &String::new, Timestamp::now()).unwrap();
         assert_eq!(caller.check(&organization, Permission::OrgWrite), Ok(()));
@@ -249,10 +246,10 @@ mod tests {
     #[test]
     fn what_is_made_is_random_and_of_the_usual_form() {
         let [one, two] = [Development::in_memory().unwrap(), Development::in_memory().unwrap()];
-        assert_ne!(one.token(), two.token());
+        assert_ne!(clear(&one), clear(&two));
         assert_ne!(one.organization(), two.organization());
         assert_ne!(one.directory().instance_id(), two.directory().instance_id());
-        assert!(one.token().len() == 64 && one.token().bytes().all(|b| b.is_ascii_hexdigit()));
+        assert!(clear(&one).len() == 64 && clear(&one).bytes().all(|b| b.is_ascii_hexdigit()));
         for id in [one.organization().as_str(), one.directory().instance_id()] {
             assert!(id.len() == 18 && id.bytes().all(|b| b.is_ascii_digit()), "{id}");
         }
@@ -284,7 +281,7 @@ mod tests {
     fn one_that_everybody_may_read_or_write_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("directory.toml");
-        let token = Development::open_or_create(&path).unwrap().token().to_owned();
+        let token = clear(&Development::open_or_create(&path).unwrap()).to_owned();
         for (mode, works) in [(0o400, true), (0o640, true), (0o660, true), (0o644, false), (0o602, false)] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             match Development::open_or_create(&path) {
@@ -341,7 +338,7 @@ mod tests {
             .concat(),
         );
         let edited = Development::open_or_create(&path).unwrap();
-        assert_eq!((edited.token(), edited.organization().as_str()), ("shown", "b"));
+        assert_eq!((clear(&edited), edited.organization().as_str()), ("shown", "b"));
     }
 
     #[test]

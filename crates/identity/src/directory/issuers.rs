@@ -25,6 +25,7 @@ pub(crate) struct Written {
     url: Spanned<String>,
     audience: Spanned<Vec<Spanned<String>>>,
     jwks: Option<Spanned<String>>,
+    ca: Option<Spanned<String>>,
     skew: Option<Spanned<i64>>,
     user_claim: Option<Spanned<String>>,
     roles_claim: Option<Spanned<String>>,
@@ -47,6 +48,7 @@ impl Written {
             "url",
             "audience",
             "jwks",
+            "ca",
             "clock_skew_seconds",
             "user_claim",
             "roles_claim",
@@ -59,6 +61,7 @@ impl Written {
         let (url, audience) = (fields.required("url", TEXT), fields.required_texts("audience"));
         let audience_at = table.get("audience").map(Spanned::span).unwrap_or_default();
         let jwks = fields.optional("jwks", TEXT);
+        let ca = fields.optional("ca", TEXT);
         let skew = fields.optional("clock_skew_seconds", INTEGER);
         let user_claim = fields.optional("user_claim", TEXT);
         let roles_claim = fields.optional("roles_claim", TEXT);
@@ -72,6 +75,7 @@ impl Written {
             url: url?,
             audience: Spanned::new(audience_at, audience?),
             jwks,
+            ca,
             skew,
             user_claim,
             roles_claim,
@@ -115,7 +119,7 @@ impl Resolver<'_> {
     }
 
     fn issuer(&mut self, written: Written) -> Option<DirectoryIssuer> {
-        let Written { at, url, audience, jwks, skew, .. } = &written;
+        let Written { at, url, audience, jwks, ca, skew, .. } = &written;
         self.url(url);
         if url.get_ref().contains('?') {
             self.problem(url, "an issuer's url has no query");
@@ -129,6 +133,10 @@ impl Resolver<'_> {
         if let Some(jwks) = jwks {
             self.url(jwks);
         }
+        if let Some(ca) = ca {
+            self.filled(ca, "the path of an issuer's roots");
+        }
+        let ca_place = self.place(ca.as_ref().unwrap_or(url));
         let skew_seconds = match skew {
             None => SKEW_SECONDS_DEFAULT,
             Some(skew) => {
@@ -162,13 +170,14 @@ impl Resolver<'_> {
         let issuer = Issuer {
             url: written.url.into_inner(),
             jwks: written.jwks.map(Spanned::into_inner),
+            ca: written.ca.map(Spanned::into_inner),
             audience: written.audience.into_inner().into_iter().map(Spanned::into_inner).collect(),
             skew_seconds,
             user_claim: written.user_claim.map(Spanned::into_inner),
             stranger,
             introspection,
         };
-        Some(DirectoryIssuer { issuer: Arc::new(issuer), place })
+        Some(DirectoryIssuer { issuer: Arc::new(issuer), place, ca_place })
     }
 
     fn stranger(&mut self, written: &Written) -> Option<Stranger> {

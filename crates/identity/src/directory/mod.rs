@@ -53,6 +53,8 @@ pub struct DirectoryIssuer {
     pub issuer: Arc<Issuer>,
     /// Where the file says where the secret for introspection is, else where the issuer's URL stands; without a text.
     pub place: Problem,
+    /// Where it says what the issuer's certificate must lead to, else where the issuer's URL stands; without a text.
+    pub ca_place: Problem,
 }
 
 /// An organization that a user or membership names and the file does not define: it must be in the store.

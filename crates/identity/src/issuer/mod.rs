@@ -21,6 +21,7 @@ use domain::{OrganizationId, Role};
 pub struct Issuer {
     pub(crate) url: String,
     pub(crate) jwks: Option<String>,
+    pub(crate) ca: Option<String>,
     /// Not empty.
     pub(crate) audience: Vec<String>,
     /// How far its clock and ours may differ.
@@ -70,6 +71,11 @@ impl Issuer {
     /// Where its keys are, if it need not be asked where they are.
     pub fn jwks(&self) -> Option<&str> {
         self.jwks.as_deref()
+    }
+
+    /// The path of the PEM file with what its certificate must lead to; without it, the system's roots count.
+    pub fn ca(&self) -> Option<&str> {
+        self.ca.as_deref()
     }
 
     /// Where it tells what a token is.

@@ -1,6 +1,6 @@
 //! The keys that sign tokens: made, used one after the other, published, and thrown away.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
@@ -16,33 +16,27 @@ use jsonwebtoken::{
     DecodingKey,
     jwk::{AlgorithmParameters, Jwk},
 };
-use serde::{Deserialize, Serialize};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::random;
 
-const HOUR: i64 = 3_600_000_000;
-/// How long a key signs.
-const SIGNS: i64 = 90 * 24 * HOUR;
-/// How long a key is published before it signs, at least: clients keep what they have read.
-const PUBLISHED_BEFORE: i64 = HOUR;
-/// How long a key is kept when another signs: longer than any token lives.
-const KEPT_AFTER: i64 = 24 * HOUR;
 /// What keys are too weak below, in bits (contract-identity, departures).
 const MODULUS_BITS_MIN: usize = 2048;
 
 /// A key that signs, as a record has it. Whoever has it can make tokens of anybody.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SigningKeyRecord {
     /// PKCS #8, in unpadded base64url.
-    private_key: String,
+    #[serde(serialize_with = "in_clear")]
+    private_key: SecretString,
     /// From when on it signs, until the next one does; in microseconds since the Unix epoch.
-    signs_from: i64,
+    pub(super) signs_from: i64,
 }
 
-impl fmt::Debug for SigningKeyRecord {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SigningKeyRecord").field("signs_from", &self.signs_from).finish_non_exhaustive()
-    }
+/// For the store, which is where it is kept.
+fn in_clear<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret.expose_secret())
 }
 
 impl SigningKeyRecord {
@@ -52,8 +46,16 @@ impl SigningKeyRecord {
     /// If no key or id can be made.
     pub fn generate(signs_from: Timestamp) -> Result<(String, Self), NoKey> {
         let (_, private_key) = generate()?;
-        let record = Self { private_key: BASE64.encode(private_key), signs_from: signs_from.as_micros() };
+        let private_key = BASE64.encode(private_key).into();
+        let record = Self { private_key, signs_from: signs_from.as_micros() };
         Ok((random::id().map_err(|_| NoKey)?, record))
+    }
+}
+
+impl SigningKeyRecord {
+    /// The same key, with another time from when on it signs.
+    pub(super) fn signing_from(self, signs_from: Timestamp) -> Self {
+        Self { signs_from: signs_from.as_micros(), ..self }
     }
 }
 
@@ -66,43 +68,6 @@ fn generate() -> Result<(KeyPair, Vec<u8>), NoKey> {
     let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| NoKey)?;
     let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).map_err(|_| NoKey)?.as_ref().to_vec();
     Ok((pair, der))
-}
-
-/// What has to be done about the keys.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Rotation {
-    /// From when on each new key signs.
-    pub missing: Vec<Timestamp>,
-    /// The ids of keys that nobody needs any more.
-    pub outlived: Vec<String>,
-}
-
-impl Rotation {
-    /// What has to be done now: there is always a key that signs, and one that will be the next.
-    pub fn due(records: &BTreeMap<String, SigningKeyRecord>, now: Timestamp) -> Self {
-        let now = now.as_micros();
-        let starts = || records.values().map(|record| record.signs_from);
-        let current = starts().filter(|start| *start <= now).max();
-        let mut missing = Vec::new();
-        if current.is_none() {
-            // Other gateways' clocks may be behind, and so is the call that waits for it.
-            missing.push(Timestamp::from_micros(now - PUBLISHED_BEFORE));
-        }
-        if starts().all(|start| start <= now) {
-            let next = (current.unwrap_or(now) + SIGNS).max(now + PUBLISHED_BEFORE);
-            missing.push(Timestamp::from_micros(next));
-        }
-        let is_outlived = |record: &SigningKeyRecord| {
-            starts().any(|start| start > record.signs_from && start <= now - KEPT_AFTER)
-        };
-        let outlived = records.iter().filter(|(_, record)| is_outlived(record)).map(|(id, _)| id.clone());
-        Self { missing, outlived: outlived.collect() }
-    }
-
-    /// Whether nothing has to be done.
-    pub fn is_empty(&self) -> bool {
-        self.missing.is_empty() && self.outlived.is_empty()
-    }
 }
 
 /// A key, ready for use.
@@ -129,7 +94,7 @@ struct PublicJwk {
 
 impl SigningKey {
     fn new(id: &str, record: &SigningKeyRecord) -> Option<Self> {
-        let private_key = BASE64.decode(&record.private_key).ok()?;
+        let private_key = BASE64.decode(record.private_key.expose_secret()).ok()?;
         let pair = KeyPair::from_pkcs8(&private_key).ok()?;
         let public = ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, pair.public_key().as_ref()).ok()?;
         let secret = Salt::new(HKDF_SHA256, b"").extract(&private_key);
@@ -195,8 +160,8 @@ impl SigningKey {
     }
 
     /// What a token of [`SigningKey::seal`] holds.
-    pub(crate) fn open(&self, parts: [&str; 5]) -> Option<Vec<u8>> {
-        let [header, _, nonce, sealed, tag] = parts;
+    pub(crate) fn open(&self, parts: [&str; 4]) -> Option<Vec<u8>> {
+        let [header, nonce, sealed, tag] = parts;
         let nonce = Nonce::try_assume_unique_for_key(&BASE64.decode(nonce).ok()?).ok()?;
         let mut content = BASE64.decode(sealed).ok()?;
         content.extend(BASE64.decode(tag).ok()?);
@@ -294,7 +259,7 @@ pub fn service_account_key(
     user: &str,
     key: &str,
     expires: Option<Timestamp>,
-) -> Result<(String, String), NoKey> {
+) -> Result<(String, SecretString), NoKey> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct File<'a> {
@@ -323,5 +288,5 @@ pub fn service_account_key(
         user_id: user,
     };
     let file = serde_json::to_string(&file).map_err(|_| NoKey)?;
-    Ok((public, file))
+    Ok((public, file.into()))
 }

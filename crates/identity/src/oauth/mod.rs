@@ -4,6 +4,7 @@ mod access_token;
 mod assertion;
 mod claims;
 mod key_ring;
+mod rotation;
 mod scope;
 
 pub use access_token::AccessToken;
@@ -11,8 +12,9 @@ pub use assertion::{InvalidAssertion, subject_of};
 pub use claims::{Claims, HomeOrganization, primary_domain, seconds};
 pub(crate) use key_ring::has_good_modulus;
 pub use key_ring::{
-    KeyRing, NoKey, PublicKeyError, Rotation, SigningKey, SigningKeyRecord, public_key, service_account_key,
+    KeyRing, NoKey, PublicKeyError, SigningKey, SigningKeyRecord, public_key, service_account_key,
 };
+pub use rotation::{KeyPhase, Rotation};
 pub use scope::{Granted, OPENID, grant};
 
 #[cfg(test)]
