@@ -153,7 +153,7 @@ impl Run {
         let mut reports = self.output.open(&title, &runner.dialects)?;
         let summary = make(&runner, &suite, &mut |report| reports.scenario(report)).await?;
         reports.end(&summary)?;
-        for unseen in runner.deviations.unseen() {
+        for unseen in runner.deviations.unseen(&suite, &runner.dialects) {
             eprintln!("metagate: {unseen}");
         }
         Ok(if summary.is_good() { SAME } else { DIFFERENT })
@@ -191,7 +191,8 @@ async fn prepare(
     for (service, prefix) in &prefixes {
         api.mount(service, prefix);
     }
-    let mut suite = Suite::compile(&files, &api, &selection.variables()).map_err(ParityError::Scenarios)?;
+    let mut suite = Suite::compile(&files, &api, &selection.variables(), &selection.tags())
+        .map_err(ParityError::Scenarios)?;
     selection.narrow(&mut suite)?;
     let runner = Runner {
         api,

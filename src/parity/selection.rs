@@ -8,7 +8,7 @@ use std::{
 use clap::Args;
 use parity::{
     dialect::{Dialect, Encoding, HttpVersion},
-    scenario::{File, Suite},
+    scenario::{File, Suite, Tags},
 };
 
 use super::{ParityError, server::pair};
@@ -63,12 +63,15 @@ impl Selection {
         if mistakes.is_empty() { Ok(files) } else { Err(ParityError::Scenarios(mistakes)) }
     }
 
+    pub(super) fn tags(&self) -> Tags {
+        Tags { with: self.tags.clone(), without: self.without_tags.clone() }
+    }
+
     pub(super) fn variables(&self) -> BTreeMap<String, String> {
         self.variables.iter().cloned().collect()
     }
 
     pub(super) fn narrow(&self, suite: &mut Suite) -> Result<(), ParityError> {
-        suite.retain_tags(&self.tags, &self.without_tags);
         if let Some(name) = &self.name {
             suite.retain_names(name);
         }

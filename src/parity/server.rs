@@ -8,6 +8,9 @@ use parity::{
     api::Api,
     transport::{Target, Transport, Trust},
 };
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::store;
 
 /// The server, and what is known of it.
 #[derive(Args, Debug)]
@@ -16,12 +19,12 @@ pub(super) struct Server {
     /// The server: http://localhost:8080. An encoding that is served elsewhere has a URL of its own: grpc=http://localhost:9090
     #[arg(long, value_name = "[ENCODING=]URL", required = true)]
     pub(super) target: Vec<String>,
-    /// A file with the bearer token of every call
-    #[arg(long, value_name = "FILE", conflicts_with = "token")]
+    /// A file with the bearer token of every call; `-` is stdin
+    #[arg(long, value_name = "FILE|-", conflicts_with = "token")]
     token_file: Option<PathBuf>,
-    /// The bearer token of every call; other users of the machine can read it here, but not in the environment
+    /// The bearer token of every call; others on this machine see it here: rather give the file, or the variable
     #[arg(long, env = "METAGATE_PARITY_TOKEN", hide_env_values = true)]
-    token: Option<String>,
+    token: Option<SecretString>,
     /// A header of every call
     #[arg(long = "header", short = 'H', value_name = "NAME: VALUE")]
     headers: Vec<String>,
@@ -60,17 +63,14 @@ impl Server {
     pub(super) fn headers(&self) -> Result<HeaderMap, String> {
         let mut headers = HeaderMap::new();
         let token = match &self.token_file {
-            Some(file) => {
-                let text =
-                    std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-                Some(text.trim().to_owned())
-            }
+            Some(file) => Some(store::read_secret(file).map_err(|error| error.to_string())?),
             None => self.token.clone(),
         };
         if let Some(token) = token {
-            let value = HeaderValue::from_str(&format!("Bearer {token}"));
-            headers
-                .insert("authorization", value.map_err(|_| "the token is no text of a header".to_owned())?);
+            let value = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()));
+            let mut value = value.map_err(|_| "the token is no text of a header".to_owned())?;
+            value.set_sensitive(true);
+            headers.insert("authorization", value);
         }
         for line in &self.headers {
             let wrong = || format!("{line:?} is no header: it is like 'x-name: value'");

@@ -19,6 +19,7 @@ use import::Verified;
 use progress::Bar;
 use report::{Checked, Counted, Moved};
 pub(crate) use report::{Failed, Report};
+pub(crate) use secret::read as read_secret;
 use secrecy::SecretString;
 use storage::{Archive, archive::Records};
 

@@ -15,7 +15,7 @@ use crate::config::Storage;
 ///
 /// # Errors
 /// If it cannot be read, or is empty.
-pub(super) fn read(path: &Path) -> Result<SecretString, CommandError> {
+pub(crate) fn read(path: &Path) -> Result<SecretString, CommandError> {
     let mut text = String::new();
     let (path, read) = match path.to_str() {
         Some("-") => (Path::new("stdin"), io::stdin().lock().read_to_string(&mut text)),

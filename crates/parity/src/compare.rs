@@ -9,9 +9,10 @@ use crate::{
     code::Code,
     dialect::Dialect,
     outcome::Outcome,
+    place::Place,
     rule::{Finding, Rule},
     scenario::{
-        At, Expect, Step,
+        At, Step,
         template::{self, Variables},
     },
 };
@@ -174,16 +175,12 @@ pub fn same(documents: &[(Dialect, &Value)]) -> BTreeMap<Dialect, Vec<Finding>> 
     others.collect()
 }
 
-/// Holds an outcome against what its step expects.
+/// Holds an outcome against what its step expects. Lists without an order may be in any.
 ///
 /// # Errors
 /// If the expectation cannot be filled in.
-pub fn expected(
-    expect: &Expect,
-    outcome: &Outcome,
-    variables: &Variables,
-) -> Result<Vec<Finding>, At<String>> {
-    let mut findings = Vec::new();
+pub fn expected(step: &Step, outcome: &Outcome, variables: &Variables) -> Result<Vec<Finding>, At<String>> {
+    let (expect, mut findings) = (&step.expect, Vec::new());
     let mut judge = |rule, place: &str, want: &Value, got: &Value| {
         if want != got {
             let (want, got) = (shown(Some(want)), shown(Some(got)));
@@ -207,6 +204,10 @@ pub fn expected(
         })?;
         judge(Rule::ExpectedCode, "code", &code.name().into(), &outcome.code.name().into());
         if code != outcome.code {
+            // What the server says of it is what one looks for first.
+            if let Some(finding) = findings.last_mut().filter(|_| !outcome.message.is_empty()) {
+                finding.text.push_str(&format!(": {}", brief(&outcome.message)));
+            }
             return Ok(findings);
         }
     }
@@ -232,13 +233,19 @@ pub fn expected(
         let want = template::fill(node, variables)?;
         let empty = Value::Object(Map::new());
         let got = outcome.response.as_ref().unwrap_or(&empty);
-        contains("response", &want, Some(got), &mut findings);
+        contains("response", &want, Some(got), &step.unordered, &mut findings);
     }
     Ok(findings)
 }
 
 /// Whether all that is named is there.
-fn contains(place: &str, want: &Value, got: Option<&Value>, findings: &mut Vec<Finding>) {
+fn contains(
+    place: &str,
+    want: &Value,
+    got: Option<&Value>,
+    unordered: &[Place],
+    findings: &mut Vec<Finding>,
+) {
     let mut missed = || {
         let (want, got) = (shown(Some(want)), shown(got));
         findings.push(Finding {
@@ -252,12 +259,16 @@ fn contains(place: &str, want: &Value, got: Option<&Value>, findings: &mut Vec<F
         (Value::Null, None) => {}
         (Value::Object(members), Some(Value::Object(given))) => {
             for (name, want) in members {
-                contains(&format!("{place}.{name}"), want, given.get(name), findings);
+                contains(&format!("{place}.{name}"), want, given.get(name), unordered, findings);
             }
         }
         (Value::Array(items), Some(Value::Array(given))) if items.len() == given.len() => {
+            let mut given: Vec<&Value> = given.iter().collect();
+            if unordered.iter().any(|list| list.matches(place)) {
+                given = in_the_order_of(items, given, unordered);
+            }
             for (index, (want, got)) in items.iter().zip(given).enumerate() {
-                contains(&format!("{place}.{index}"), want, Some(got), findings);
+                contains(&format!("{place}.{index}"), want, Some(got), unordered, findings);
             }
         }
         // YAML writes numbers where proto3 JSON has strings.
@@ -265,6 +276,21 @@ fn contains(place: &str, want: &Value, got: Option<&Value>, findings: &mut Vec<F
         (want, Some(got)) if want == got => {}
         _ => missed(),
     }
+}
+
+/// Each value that is there at the place of the first that it fits; what fits nowhere takes the places that are left.
+fn in_the_order_of<'a>(items: &[Value], mut given: Vec<&'a Value>, unordered: &[Place]) -> Vec<&'a Value> {
+    let mut places = Vec::with_capacity(items.len());
+    for want in items {
+        let fits = given.iter().position(|got| {
+            let mut findings = Vec::new();
+            contains("response", want, Some(got), unordered, &mut findings);
+            findings.is_empty()
+        });
+        places.push(fits.map(|index| given.remove(index)));
+    }
+    let mut rest = given.into_iter();
+    places.into_iter().filter_map(|place| place.or_else(|| rest.next())).collect()
 }
 
 fn shown(value: Option<&Value>) -> String {
@@ -339,9 +365,24 @@ mod tests {
             (json!({"b": {"d": [{"e": 2}]}}), &["response.b.d.0.e"]),
         ] {
             let mut findings = Vec::new();
-            contains("response", &want, Some(&got), &mut findings);
+            contains("response", &want, Some(&got), &[], &mut findings);
             let found: Vec<_> = findings.iter().map(|finding| finding.place.as_str()).collect();
             assert_eq!(found, places, "{want}");
+        }
+    }
+
+    #[test]
+    fn a_list_without_an_order_is_complete_all_the_same() {
+        let unordered = [Place::parse("response.a").unwrap()];
+        let got = json!({"a": [{"b": 1, "c": 2}, {"b": 1}, {"b": 3}]});
+        for (want, count) in [
+            (json!({"a": [{"b": 3}, {"b": 1, "c": 2}, {"b": 1}]}), 0),
+            (json!({"a": [{"b": 3}, {"b": 1}, {"b": 3}]}), 1),
+            (json!({"a": [{"b": 3}]}), 1),
+        ] {
+            let mut findings = Vec::new();
+            contains("response", &want, Some(&got), &unordered, &mut findings);
+            assert_eq!(findings.len(), count, "{findings:?}");
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     dialect::{Dialect, Encoding},
     place::Place,
     rule::{Finding, Rule},
-    scenario::{At, Mistake},
+    scenario::{At, Mistake, Suite},
 };
 
 /// A file of deviations.
@@ -92,10 +92,20 @@ impl Deviations {
         Some(&known.text.reason)
     }
 
-    /// Deviations that were not seen: the list has outlived them.
-    pub fn unseen(&self) -> Vec<String> {
+    /// Deviations that could have shown in a run of these scenarios, and did not: the list has outlived them.
+    pub fn unseen(&self, suite: &Suite, dialects: &[Dialect]) -> Vec<String> {
+        let could_show = |text: &DeviationText| {
+            let steps = suite.scenarios.iter().filter(|scenario| glob(&text.scenario, &scenario.name));
+            let mut steps = steps.flat_map(|scenario| &scenario.steps);
+            let is_made = |dialect: &Dialect| {
+                text.encodings.as_ref().is_none_or(|encodings| encodings.contains(&dialect.encoding))
+            };
+            dialects.iter().any(is_made)
+                && steps.any(|step| text.step.as_ref().is_none_or(|pattern| glob(pattern, &step.name)))
+        };
         let unseen = self.all.iter().filter(|deviation| deviation.seen.load(Ordering::Relaxed) == 0);
         unseen
+            .filter(|deviation| could_show(&deviation.text))
             .map(|deviation| {
                 let scenario = &deviation.text.scenario;
                 format!(

@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, Full};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
+    rt::{TokioExecutor, TokioTimer},
 };
 use rustls::{
     ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
@@ -78,6 +78,9 @@ fn origin(url: &str) -> Result<String, String> {
     Ok(format!("{}://{authority}", uri.scheme_str().unwrap_or_default()))
 }
 
+/// Connections that were idle for longer are not used again: the server may be closing them.
+const IDLE_MAX: Duration = Duration::from_secs(3);
+
 type Http = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 /// Clients of both versions, which keep their connections.
@@ -101,9 +104,10 @@ impl Transport {
                 HttpVersion::Http2 => builder.enable_http2().build(),
             }
         };
-        let builder = || Client::builder(TokioExecutor::new());
-        let http1 = builder().build(connector(HttpVersion::Http1));
-        let http2 = builder().http2_only(true).build(connector(HttpVersion::Http2));
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder.pool_idle_timeout(IDLE_MAX).pool_timer(TokioTimer::new());
+        let http1 = builder.build(connector(HttpVersion::Http1));
+        let http2 = builder.http2_only(true).build(connector(HttpVersion::Http2));
         Ok(Self { http1, http2, wait })
     }
 

@@ -8,12 +8,12 @@ use super::{
 };
 use crate::{
     dialect::Dialect,
-    run::{Cell, ScenarioReport, State, StepReport},
+    run::{Cell, Judged, ScenarioReport, State, StepReport},
     scenario::Step,
 };
 
-/// Findings of one cell that are shown; the others are counted.
-const FINDINGS_MAX: usize = 5;
+/// Findings of one step that are shown; the others are counted.
+const FINDINGS_MAX: usize = 12;
 
 /// A report on a terminal, or in a log.
 pub struct Terminal<W> {
@@ -69,33 +69,40 @@ impl<W: Write> Terminal<W> {
         writeln!(self.out, "{marks}{text}")
     }
 
+    /// What several dialects have in common is said once.
     fn findings(&mut self, step: &Step, report: &StepReport) -> io::Result<()> {
+        let mut all: Vec<(&Judged, Vec<String>)> = Vec::new();
         for cell in &report.cells {
-            for judged in cell.findings.iter().take(FINDINGS_MAX) {
-                let finding = &judged.finding;
-                let head = format!("{}: {}", cell.dialect, finding.rule);
-                match &judged.known {
-                    Some(reason) => {
-                        writeln!(
-                            self.out,
-                            "    {}: {reason}",
-                            self.style.paint("33", &format!("{head} (known)"))
-                        )?;
-                    }
-                    None => {
-                        writeln!(self.out, "    {}: {}", self.style.paint("31", &head), finding.text)?;
-                        if let Some((want, got)) = &finding.values {
-                            self.difference(want, got)?;
-                        }
+            for judged in &cell.findings {
+                match all.iter_mut().find(|(other, _)| other.finding == judged.finding) {
+                    Some((_, dialects)) => dialects.push(cell.dialect.to_string()),
+                    None => all.push((judged, vec![cell.dialect.to_string()])),
+                }
+            }
+        }
+        for (judged, dialects) in all.iter().take(FINDINGS_MAX) {
+            let finding = &judged.finding;
+            let head = format!("{}: {}", dialects.join(", "), finding.rule);
+            match &judged.known {
+                Some(reason) => {
+                    writeln!(
+                        self.out,
+                        "    {}: {reason}",
+                        self.style.paint("33", &format!("{head} (known)"))
+                    )?;
+                }
+                None => {
+                    writeln!(self.out, "    {}: {}", self.style.paint("31", &head), finding.text)?;
+                    if let Some((want, got)) = &finding.values {
+                        self.difference(want, got)?;
                     }
                 }
             }
-            if let Some(more) = cell.findings.len().checked_sub(FINDINGS_MAX).filter(|more| *more > 0) {
-                writeln!(self.out, "    {}: and {more} more", cell.dialect)?;
-            }
-            self.repro(step, cell)?;
         }
-        Ok(())
+        if let Some(more) = all.len().checked_sub(FINDINGS_MAX).filter(|more| *more > 0) {
+            writeln!(self.out, "    and {more} more")?;
+        }
+        report.cells.iter().try_for_each(|cell| self.repro(step, cell))
     }
 
     /// Only where words are left in common: else the finding has said it.

@@ -127,7 +127,7 @@ impl Player<'_> {
                 let reading = call.read(&runner.api, dialect.encoding, answer);
                 play.findings.extend(reading.findings);
                 if let Some(outcome) = reading.outcome {
-                    match compare::expected(&step.expect, &outcome, scope) {
+                    match compare::expected(step, &outcome, scope) {
                         Ok(findings) => play.findings.extend(findings),
                         Err(error) => play.findings.extend(Play::impossible(&error).findings),
                     }

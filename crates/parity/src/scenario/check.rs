@@ -19,11 +19,9 @@ use crate::api::distance;
 /// With the place of the first that does not.
 pub(super) fn message(descriptor: &MessageDescriptor, node: &At<Node>) -> Result<(), At<String>> {
     let full_name = descriptor.full_name();
-    if full_name.starts_with("google.protobuf.") {
-        return whole(descriptor, node);
-    }
     match &node.value {
         Node::Null => Ok(()),
+        _ if full_name.starts_with("google.protobuf.") => whole(descriptor, node),
         Node::Text(text) if text.contains("${") => Ok(()),
         Node::Map(members) => members.iter().try_for_each(|(name, value)| {
             let by_name = || descriptor.get_field_by_name(name);
@@ -123,14 +121,28 @@ fn collect(node: &At<Node>, texts: &mut Vec<At<String>>) {
     }
 }
 
+/// What can be asked for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    /// Variables that there are.
+    pub(super) names: BTreeSet<String>,
+    /// Variables that must be given, and are not.
+    pub(super) missing: BTreeSet<String>,
+}
+
 /// Whether all variables that a value asks for will be there.
 ///
 /// # Errors
 /// With the place of the text that asks for another, or cannot be parsed.
-pub(super) fn known(node: &At<Node>, known: &BTreeSet<String>) -> Result<(), At<String>> {
+pub(super) fn known(node: &At<Node>, known: &Known) -> Result<(), At<String>> {
     for name in names_of(node)? {
-        if !known.contains(&name.value) {
-            let alike = known.iter().min_by_key(|other| distance(&name, other));
+        if !known.names.contains(&name.value) {
+            if known.missing.contains(&name.value) {
+                return Err(
+                    name.with(format!("the variable {0} must be given: --variable {0}=…", name.value))
+                );
+            }
+            let alike = known.names.iter().min_by_key(|other| distance(&name, other));
             let near = alike.filter(|other| distance(&name, other) <= 2);
             let hint = near.map_or_else(String::new, |other| format!("; did you mean {other}?"));
             return Err(name.with(format!("there is no variable {}{hint}", name.value)));

@@ -12,7 +12,8 @@ use http::HeaderName;
 use prost_reflect::MethodDescriptor;
 
 use super::{
-    At, Expect, File, Mistake, Node, Row, check,
+    At, Expect, File, Mistake, Node, Row,
+    check::{self, Known},
     file::{RawText, ScenarioText, StepText},
     template::{self, Variables},
 };
@@ -29,6 +30,22 @@ pub type Header = (HeaderName, At<Node>);
 pub struct Suite {
     /// In the order of the files.
     pub scenarios: Vec<Arc<Scenario>>,
+}
+
+/// Which scenarios are compiled.
+#[derive(Clone, Debug, Default)]
+pub struct Tags {
+    /// Those with one of these; all, if there are none.
+    pub with: Vec<String>,
+    /// But not those with one of these.
+    pub without: Vec<String>,
+}
+
+impl Tags {
+    fn keep(&self, of_file: &[String], of_scenario: &[String]) -> bool {
+        let has = |tag: &String| of_file.contains(tag) || of_scenario.contains(tag);
+        (self.with.is_empty() || self.with.iter().any(has)) && !self.without.iter().any(has)
+    }
 }
 
 /// Steps in an order.
@@ -109,10 +126,11 @@ impl Suite {
         files: &[(PathBuf, File)],
         api: &Api,
         given: &BTreeMap<String, String>,
+        tags: &Tags,
     ) -> Result<Self, Vec<Mistake>> {
         let (mut scenarios, mut mistakes) = (Vec::new(), Vec::new());
         for (path, file) in files {
-            match compile(path, file, api, given) {
+            match compile(path, file, api, given, tags) {
                 Ok(compiled) => scenarios.extend(compiled.into_iter().map(Arc::new)),
                 Err(At { value: text, line, column }) => {
                     mistakes.push(Mistake { file: path.clone(), line, column, text });
@@ -120,14 +138,6 @@ impl Suite {
             }
         }
         if mistakes.is_empty() { Ok(Self { scenarios }) } else { Err(mistakes) }
-    }
-
-    /// Keeps the scenarios with one of `tags` (all, if there are none) and none of `without`.
-    pub fn retain_tags(&mut self, tags: &[String], without: &[String]) {
-        self.scenarios.retain(|scenario| {
-            let has = |tag: &String| scenario.tags.contains(tag);
-            (tags.is_empty() || tags.iter().any(has)) && !without.iter().any(has)
-        });
     }
 
     /// Keeps the scenarios whose name has `part` in it.
@@ -139,6 +149,8 @@ impl Suite {
 /// What holds for a step because of where it stands.
 #[derive(Clone)]
 struct Scope<'a> {
+    /// Variables that must be given, and are not.
+    missing: &'a BTreeSet<String>,
     file: &'a File,
     api: &'a Api,
     headers: Vec<Header>,
@@ -152,19 +164,18 @@ fn compile(
     file: &File,
     api: &Api,
     given: &BTreeMap<String, String>,
+    tags: &Tags,
 ) -> Result<Vec<Scenario>, At<String>> {
-    let mut variables = Vec::new();
+    let (mut variables, mut missing) = (Vec::new(), BTreeSet::new());
     for (name, node) in &file.variables {
-        let node = match given.get(name) {
-            Some(value) => node.with(Node::Text(value.clone())),
-            None if node.value == Node::Null => {
-                return Err(node.with(format!("the variable {name} must be given: --variable {name}=…")));
-            }
-            None => node.clone(),
-        };
-        variables.push((name.clone(), node));
+        match given.get(name) {
+            Some(value) => variables.push((name.clone(), node.with(Node::Text(value.clone())))),
+            None if node.value == Node::Null => drop(missing.insert(name.clone())),
+            None => variables.push((name.clone(), node.clone())),
+        }
     }
     let outer = Scope {
+        missing: &missing,
         file,
         api,
         headers: Vec::new(),
@@ -174,7 +185,7 @@ fn compile(
     };
     let outer = outer.inside(&file.headers, &file.mask, &file.unordered, &file.without)?;
     let mut all = Vec::new();
-    for text in &file.scenarios {
+    for text in file.scenarios.iter().filter(|text| tags.keep(&file.tags, &text.tags)) {
         for row in rows(&text.each) {
             let variables = variables.iter().cloned().chain(row).collect();
             let mut compiled = scenario(path, text, &outer, variables)?;
@@ -192,10 +203,10 @@ fn scenario(
     variables: Vec<(String, At<Node>)>,
 ) -> Result<Scenario, At<String>> {
     let scope = outer.inside(&text.headers, &text.mask, &text.unordered, &text.without)?;
-    let mut known: BTreeSet<String> = BUILT_IN.map(str::to_owned).into();
+    let mut known = Known { names: BUILT_IN.map(str::to_owned).into(), missing: outer.missing.clone() };
     for (name, node) in &variables {
         check::known(node, &known)?;
-        known.insert(name.clone());
+        known.names.insert(name.clone());
     }
     let mut steps: Vec<Step> = Vec::new();
     let mut counts = Vec::new();
@@ -210,7 +221,7 @@ fn scenario(
                 unique(&mut step.name, steps.iter().map(|other| &other.name));
                 steps.push(step);
             }
-            known.extend(text.capture.keys().cloned());
+            known.names.extend(text.capture.keys().cloned());
         }
         counts.push(steps.len() - before);
     }
@@ -254,7 +265,7 @@ impl Scope<'_> {
         text: &StepText,
         row: Row,
         outer: &[(String, At<Node>)],
-        known: &BTreeSet<String>,
+        known: &Known,
     ) -> Result<Step, At<String>> {
         let scope = self.inside(&text.headers, &text.mask, &text.unordered, &text.without)?;
         let rpc = match &self.file.service {
@@ -273,7 +284,7 @@ impl Scope<'_> {
         let mut known = known.clone();
         for (name, node) in &row {
             check::known(node, &known)?;
-            known.insert(name.clone());
+            known.names.insert(name.clone());
         }
         let parts = [&expect.code, &expect.message, &expect.details, &expect.response];
         let nodes = parts.into_iter().flatten().chain(expect.headers.values());

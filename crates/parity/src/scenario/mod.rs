@@ -8,7 +8,7 @@ pub mod template;
 
 use std::{fmt, path::PathBuf};
 
-pub use compile::{Body, Header, Scenario, Step, Suite};
+pub use compile::{Body, Header, Scenario, Step, Suite, Tags};
 pub(crate) use file::parse;
 pub use file::{Expect, File, Row, schema};
 pub use node::{At, Node};

@@ -112,8 +112,7 @@ fn evaluate(expression: &Expression, variables: &Variables) -> Result<Value, Str
     match expression {
         Expression::Literal(value) => Ok(value.clone()),
         Expression::Name(name) => {
-            let value = variables.get(name).filter(|value| !value.is_null());
-            value.cloned().ok_or_else(|| format!("there is no variable {name}"))
+            variables.get(name).cloned().ok_or_else(|| format!("there is no variable {name}"))
         }
         Expression::Function(name, arguments) => {
             let arguments: Vec<Value> =
@@ -247,7 +246,7 @@ mod tests {
             ("${base64(run)}", Ok(json!("cjE="))),
             ("${repeat(repeat('a', 2), 2)}", Ok(json!("aaaa"))),
             ("${x}", Err("there is no variable x")),
-            ("${no}", Err("there is no variable no")),
+            ("${no}", Ok(Value::Null)),
             ("${run", Err("in \"${run\": '}' is missing")),
             ("${}", Err("in \"${}\": a name is missing before '}'")),
             ("${run run}", Err("in \"${run run}\": 'r' where '}' should be")),
