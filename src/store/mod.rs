@@ -19,8 +19,8 @@ use import::Verified;
 use progress::Bar;
 use report::{Checked, Counted, Moved};
 pub(crate) use report::{Failed, Report};
-pub(crate) use secret::read as read_secret;
 use secrecy::SecretString;
+pub(crate) use secret::read as read_secret;
 use storage::{Archive, archive::Records};
 
 use crate::{

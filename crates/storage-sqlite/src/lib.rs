@@ -37,10 +37,10 @@ use lock::Lock;
 use operation::Operation;
 use readers::Readers;
 use recent::Recent;
-#[cfg(feature = "tuning")]
 pub use schema::folder;
 #[cfg(not(feature = "tuning"))]
 use tuning::Tuning;
+#[cfg(feature = "tuning")]
 pub use tuning::{Mistake, Tuning};
 use writer::Writer;
 
