@@ -100,8 +100,8 @@ impl Transport {
         let connector = |version| {
             let builder = HttpsConnectorBuilder::new().with_tls_config(config.clone()).https_or_http();
             match version {
-                HttpVersion::Http1 => builder.enable_http1().build(),
-                HttpVersion::Http2 => builder.enable_http2().build(),
+                HttpVersion::Http1 => builder.enable_http1().wrap_connector(tcp()),
+                HttpVersion::Http2 => builder.enable_http2().wrap_connector(tcp()),
             }
         };
         let mut builder = Client::builder(TokioExecutor::new());
@@ -161,6 +161,14 @@ impl Transport {
             took: begun.elapsed(),
         })
     }
+}
+
+/// Connections that send what they are given at once: small messages would wait for an acknowledgement, 40 ms each.
+fn tcp() -> HttpConnector {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp
 }
 
 /// An error, and what it comes of.

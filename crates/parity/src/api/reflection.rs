@@ -85,7 +85,8 @@ impl Reflection<'_> {
             }
             let missing = imported.iter().filter(|name| !files.contains_key(*name));
             let missing: Vec<_> = missing.cloned().map(MessageRequest::FileByFilename).collect();
-            if missing == asked {
+            // Nothing is missing when the first answers bring all imports along, as grpc-go's do.
+            if !missing.is_empty() && missing == asked {
                 return Err("it keeps files to itself that its own import".to_owned());
             }
             questions.clone_from(&missing);
