@@ -97,13 +97,18 @@ impl Authority {
         Ok(())
     }
 
-    /// Returns when the state is that of a moment after `since`. Who waits for the same shares one question. Whether there was
-    /// anything new.
+    /// Whether there is another state than `judged`, by which somebody was not found, as of a moment after `since`.
     ///
     /// # Errors
     /// If the store does not answer.
-    pub async fn look(&self, since: Instant) -> Result<bool, StoreError> {
-        let known = self.state().revision;
+    pub async fn is_another(&self, judged: &Arc<State>, since: Instant) -> Result<bool, StoreError> {
+        self.look(since).await?;
+        // Others may have looked in between, and found what this look did not find new.
+        Ok(!Arc::ptr_eq(&self.state(), judged))
+    }
+
+    /// Returns when the state is that of a moment after `since`. Who waits for the same shares one question.
+    async fn look(&self, since: Instant) -> Result<(), StoreError> {
         let mut looked = self.looked.lock().await;
         let before = self.state().revision;
         if looked.is_none_or(|begun| begun < since) {
@@ -115,7 +120,7 @@ impl Authority {
             }
             *looked = Some(begun);
         }
-        Ok(self.state().revision != known)
+        Ok(())
     }
 
     /// Takes over what has changed since. Whoever calls it holds `looked`.
@@ -224,4 +229,29 @@ impl Authority {
 
 fn record(kind: &str, id: String, body: Option<Vec<u8>>) -> RecordChange {
     RecordChange { kind: kind.to_owned(), id, body }
+}
+
+#[cfg(test)]
+mod tests {
+    use storage::MemoryStore;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_another_look_has_found_is_found() {
+        let store: Arc<dyn SharedStore> = Arc::new(MemoryStore::new());
+        let directory = Directory::parse("[instance]\nid = \"1\"\n", "directory.toml").unwrap();
+        let authority = Authority::open(store.clone(), directory.into()).await.unwrap();
+        let (asked, judged) = (Instant::now(), authority.state());
+        assert!(!authority.is_another(&judged, asked).await.unwrap());
+        let new = record(
+            INSTANCE,
+            INSTANCE_ID.to_owned(),
+            Some(serde_json::to_vec(&InstanceRecord::new().unwrap()).unwrap()),
+        );
+        store.change(judged.revision, vec![new]).await.unwrap();
+        authority.look(Instant::now()).await.unwrap();
+        assert!(authority.is_another(&judged, asked).await.unwrap());
+        assert!(!authority.is_another(&authority.state(), Instant::now()).await.unwrap());
+    }
 }

@@ -106,7 +106,7 @@ impl Gatekeeper {
                     let peer = realm.instance().caller_address(head);
                     self.throttle.check(peer, asked, realm.failed_logins)?;
                     // It may be a new one, or of a new user.
-                    if self.authority.look(asked).await.map_err(unavailable)? {
+                    if self.authority.is_another(&state, asked).await.map_err(unavailable)? {
                         continue;
                     }
                     if let Known::Ask(question) = known {

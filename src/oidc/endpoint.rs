@@ -126,7 +126,7 @@ impl Call {
     ) -> Result<(Arc<State>, Option<T>), Failure> {
         let state = self.authority.state();
         let found = find(&state);
-        if found.is_some() || !self.authority.look(self.asked).await? {
+        if found.is_some() || !self.authority.is_another(&state, self.asked).await? {
             return Ok((state, found));
         }
         let state = self.authority.state();

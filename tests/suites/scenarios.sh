@@ -16,7 +16,7 @@ cd scenarios/zitadel-metadata
 "$METAGATE" serve --listen 127.0.0.1:0 --storage memory: --directory directory.toml --log-level error \
     --failed-logins-per-minute 1000000 --head-seconds 120 > "$work/greeting" &
 server=$!
-until address=$(sed -n 's/^metagate listens on //p' "$work/greeting") && [ -n "$address" ]; do
+until address=$(sed -n 's/^metagate listens on //p' "$work/greeting" 2>/dev/null) && [ -n "$address" ]; do
     kill -0 "$server"
     sleep 0.05
 done

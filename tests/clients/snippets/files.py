@@ -1,6 +1,7 @@
 """The manual's files, a function a kind: read by who reads such files."""
 
 import json
+import pathlib
 import re
 import subprocess
 
@@ -51,6 +52,7 @@ def directory(metagate, work, text):
     secret = work / "secret"
     secret.write_text("secret")
     text = re.sub(r'client_secret_file = "[^"]*"', f'client_secret_file = "{secret}"', text)
+    text = re.sub(r'\nca = "[^"]*"', f'\nca = "{pathlib.Path("tests/tls/ca.pem").resolve()}"', text)
     file = work / "page.toml"
     file.write_text(text)
     with Server(metagate, work, "serve", "--storage", "memory:", "--directory", str(file)):
