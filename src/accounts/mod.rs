@@ -62,7 +62,7 @@ impl<C: Work> Arguments<C> {
     /// # Errors
     /// What was wrong, in one line.
     pub async fn run(self) -> Result<(), CommandError> {
-        Log::start(LogFormat::Text, tracing::Level::WARN);
+        let _log = Log::start(LogFormat::Text, tracing::Level::WARN).map_err(CommandError::log)?;
         let json = self.at.json;
         let work = async {
             let config = Config::load(self.at.into())?;

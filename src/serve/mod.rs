@@ -30,7 +30,8 @@ pub async fn run(flags: Flags) -> Result<(), ServeError> {
     // Before all else: a hangup must not end the process, and one that comes early is heard when the server runs.
     let mut hangup = on(SignalKind::hangup())?;
     let config = Config::load(flags.clone())?;
-    let mut log = Log::start(config.log_format, config.log_level);
+    let log = Log::start(config.log_format, config.log_level);
+    let mut log = log.map_err(|error| ServeError::Other(error.into()))?;
     allow_open_files(config.limits.connections);
     let server = Server::start(config).await?;
     // From here on a signal is an orderly end; it must not strike between the first line and the handler.

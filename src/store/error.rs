@@ -75,6 +75,13 @@ pub enum CommandError {
     Problems(usize),
 }
 
+impl CommandError {
+    /// Nothing can be said on stderr.
+    pub(crate) fn log(error: io::Error) -> Self {
+        Self::File { path: "stderr".into(), error }
+    }
+}
+
 impl From<ImportError> for CommandError {
     fn from(error: ImportError) -> Self {
         let advice = match error {

@@ -108,7 +108,7 @@ struct ImportArguments {
 /// # Errors
 /// What was wrong, in one line.
 pub async fn run(arguments: Arguments) -> Result<(), CommandError> {
-    Log::start(LogFormat::Text, tracing::Level::WARN);
+    let _log = Log::start(LogFormat::Text, tracing::Level::WARN).map_err(CommandError::log)?;
     // On stdout is what is exported.
     let exports = matches!(&arguments.command, Command::Export { file } if file.as_os_str() == "-");
     let json = arguments.at.json && !exports;

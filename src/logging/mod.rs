@@ -1,9 +1,17 @@
 //! Log lines, on stderr.
 
+mod format;
+mod sink;
+
+use std::io;
+
 use tracing::Level;
 use tracing_subscriber::{
     Registry, filter::Targets, layer::SubscriberExt, reload::Handle, util::SubscriberInitExt,
 };
+
+use format::Lines;
+use sink::Sink;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,11 +22,12 @@ pub enum LogFormat {
     Json,
 }
 
-/// The log of this process, once it was started.
+/// The log of this process, once it was started. Dropped, it has written what it was given.
 #[derive(Debug)]
 pub struct Log {
     handle: Handle<Targets, Registry>,
     level: Level,
+    sink: Sink,
 }
 
 impl Log {
@@ -26,19 +35,17 @@ impl Log {
     /// `level` where that is more verbose than `info`.
     ///
     /// A second call has no effect, nor has what it returns.
-    pub fn start(format: LogFormat, level: Level) -> Self {
+    ///
+    /// # Errors
+    /// If there can be no thread that writes them.
+    pub fn start(format: LogFormat, level: Level) -> io::Result<Self> {
         let (filter, handle) = tracing_subscriber::reload::Layer::new(filter(level));
-        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
-        let started = match format {
-            LogFormat::Text => tracing_subscriber::registry().with(filter).with(lines).try_init(),
-            LogFormat::Json => {
-                tracing_subscriber::registry().with(filter).with(lines.json().flatten_event(true)).try_init()
-            }
-        };
-        if started.is_err() {
+        let sink = Sink::new(io::stderr())?;
+        let lines = Lines::new(format, sink.clone());
+        if tracing_subscriber::registry().with(filter).with(lines).try_init().is_err() {
             tracing::debug!("logging was started before");
         }
-        Self { handle, level }
+        Ok(Self { handle, level, sink })
     }
 
     /// What is at least as severe as this is logged.
@@ -52,6 +59,12 @@ impl Log {
             Ok(()) => self.level = level,
             Err(error) => tracing::warn!(%error, "cannot change the log level"),
         }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.sink.flush();
     }
 }
 
