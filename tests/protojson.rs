@@ -41,7 +41,7 @@ fn read<T: Message + Default + PartialEq + std::fmt::Debug + Serialize + Deseria
     envelope: Envelope,
 ) -> Read {
     let message: T = protojson::from_slice(document, envelope).map_err(|error| error.to_string())?;
-    let written = protojson::to_vec(&message).ok().map(|written| String::from_utf8(written).unwrap());
+    let written = protojson::to_vec(&message, 0).ok().map(|written| String::from_utf8(written).unwrap());
     let binary = message.encode_to_vec();
     assert_eq!(T::decode(binary.as_slice()).unwrap(), message);
     Ok((binary.iter().map(|byte| format!("{byte:02x}")).collect(), written))
@@ -156,7 +156,7 @@ proptest! {
         let pool = DescriptorPool::decode(metagate::api::DESCRIPTORS).unwrap();
         let descriptor = pool.get_message_by_name("zitadel.management.v1.ListOrgMetadataResponse").unwrap();
         let reflected = DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice()).unwrap();
-        let written = protojson::to_vec(&message).unwrap();
+        let written = protojson::to_vec(&message, 0).unwrap();
         prop_assert_eq!(std::str::from_utf8(&written).unwrap(), serde_json::to_string(&reflected).unwrap());
         let read: management::ListOrgMetadataResponse = protojson::from_slice(&written, Envelope::Whole).unwrap();
         prop_assert_eq!(read, message);

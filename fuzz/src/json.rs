@@ -43,7 +43,7 @@ where
     if let Some(other) = reflect::<M>(document) {
         assert_eq!(M::decode(&*other.encode_to_vec()).unwrap(), read);
     }
-    let written = protojson::to_vec(&read).unwrap();
+    let written = protojson::to_vec(&read, 0).unwrap();
     assert_eq!(protojson::from_slice::<M>(&written, Envelope::Whole).unwrap(), read);
     let again = reflect::<M>(&written).unwrap();
     assert_eq!(M::decode(&*again.encode_to_vec()).unwrap(), read);

@@ -10,7 +10,6 @@ use identity::Caller;
 use prost::Message;
 use protojson::{Envelope, Unknown};
 use serde::{Serialize, de::DeserializeOwned};
-use tonic::codec::EncodeBuf;
 
 use super::{blocking, gate::Gate, head::Head, limits, path::Fields, receive::Room};
 
@@ -115,13 +114,11 @@ pub enum Codec {
 }
 
 /// A response message that can be written in every codec.
-pub trait Reply: Send {
+pub trait Reply: Send + Sync {
     /// Its size in protobuf, in bytes.
     fn proto_len(&self) -> usize;
-    /// Writes it as protobuf, into tonic's buffer.
-    fn write_proto(&self, out: &mut EncodeBuf<'_>);
-    /// Writes it as protobuf.
-    fn to_proto(&self) -> Vec<u8>;
+    /// Writes it as protobuf behind what is in `out`, which should have room for it.
+    fn write_proto(&self, out: &mut Vec<u8>);
     /// Writes it as proto3 JSON.
     ///
     /// # Errors
@@ -129,23 +126,24 @@ pub trait Reply: Send {
     fn to_json(&self) -> Result<Vec<u8>, Error>;
 }
 
-struct Encodable<M>(M);
+struct Encodable<M> {
+    message: M,
+    proto_len: usize,
+}
 
 impl<M: Message + Serialize> Reply for Encodable<M> {
     fn proto_len(&self) -> usize {
-        self.0.encoded_len()
+        self.proto_len
     }
 
-    fn write_proto(&self, out: &mut EncodeBuf<'_>) {
-        self.0.encode_raw(out);
-    }
-
-    fn to_proto(&self) -> Vec<u8> {
-        self.0.encode_to_vec()
+    fn write_proto(&self, out: &mut Vec<u8>) {
+        self.message.encode_raw(out);
     }
 
     fn to_json(&self) -> Result<Vec<u8>, Error> {
-        protojson::to_vec(&self.0).map_err(|error| Error::Internal { cause: error.to_string() })
+        // Base64 takes four bytes for three; names of fields, and numbers and times as text, take more in small ones.
+        let bytes = self.proto_len + self.proto_len / 2 + 256;
+        protojson::to_vec(&self.message, bytes).map_err(|error| Error::Internal { cause: error.to_string() })
     }
 }
 
@@ -253,13 +251,13 @@ where
                 language = call.language;
                 message.validate().map_err(Error::Invalid)?;
                 head.deadline.check()?;
-                let reply = (self.method)(call, message).await?;
+                let message = (self.method)(call, message).await?;
                 head.deadline.check()?;
-                let size = reply.encoded_len();
-                if size > gate.limits.reply_bytes {
-                    return Err(limits::reply_too_large(size, gate.limits.reply_bytes));
+                let proto_len = message.encoded_len();
+                if proto_len > gate.limits.reply_bytes {
+                    return Err(limits::reply_too_large(proto_len, gate.limits.reply_bytes));
                 }
-                Ok(Box::new(Encodable(reply)) as Box<dyn Reply>)
+                Ok(Box::new(Encodable { message, proto_len }) as Box<dyn Reply>)
             };
             caught(answer).await.map_err(|error: Error| {
                 gate.note(&error, description.path, head);
@@ -359,7 +357,7 @@ pub(super) mod tests {
     {
         let gate = Gate::new(Arc::new(admission));
         let (parts, ()) = Request::new(()).into_parts();
-        let head = Head::read(parts, Encoding::Rest).unwrap();
+        let head = Head::read(parts, Encoding::Rest, Arc::default()).unwrap();
         let input = Input {
             codec: Codec::Proto { malformed: Code::Internal },
             payload: Bytes::new(),

@@ -66,7 +66,7 @@ impl Type {
             name,
             to_json: |proto| {
                 let message = M::decode(proto).map_err(|error| Error::new(&error.to_string()))?;
-                let json = to_vec(&message)?;
+                let json = to_vec(&message, 0)?;
                 String::from_utf8(json).map_err(|error| Error::new(&error.to_string()))
             },
             // The name of the type is an unknown field of the message, and so is ignored.
@@ -177,9 +177,9 @@ mod tests {
         ] {
             let any = Any::pack(&message);
             assert_eq!(read(want).unwrap(), any, "{want}");
-            assert_eq!(String::from_utf8(to_vec(&any).unwrap()).unwrap(), want);
+            assert_eq!(String::from_utf8(to_vec(&any, 0).unwrap()).unwrap(), want);
         }
-        assert_eq!(to_vec(&Any::default()).unwrap(), b"{}");
+        assert_eq!(to_vec(&Any::default(), 0).unwrap(), b"{}");
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
+    bytes::Compact,
     deserializer::Item,
+    quick::Quick,
     unknown::{self, Unknown},
 };
 
@@ -73,6 +75,20 @@ pub fn from_slice_with<T: DeserializeOwned>(
         Envelope::Lenient | Envelope::WholeOrNothing if is_blank(document) => b"{}",
         _ => document,
     };
+    read_quickly(document, envelope, unknown).map_or_else(|| read_thoroughly(document, envelope, unknown), Ok)
+}
+
+fn read_quickly<T: DeserializeOwned>(document: &[u8], envelope: Envelope, unknown: Unknown) -> Option<T> {
+    let mut quick = Quick::new(document);
+    let message = unknown::with(unknown, || T::deserialize(Item(&mut quick))).ok()?;
+    (envelope == Envelope::Lenient || quick.is_at_end()).then_some(message)
+}
+
+fn read_thoroughly<T: DeserializeOwned>(
+    document: &[u8],
+    envelope: Envelope,
+    unknown: Unknown,
+) -> Result<T, Error> {
     let (text, invalid) = match std::str::from_utf8(document) {
         Ok(text) => (text, None),
         Err(error) => {
@@ -103,10 +119,14 @@ pub fn from_slice_with<T: DeserializeOwned>(
 
 /// Writes a message: compact, in the order of its fields, without those that have their default.
 ///
+/// `bytes` is how long the document may be, as far as that is known: if it is not longer, it is written without being moved.
+///
 /// # Errors
 /// A time out of range.
-pub fn to_vec<T: Serialize>(message: &T) -> Result<Vec<u8>, Error> {
-    serde_json::to_vec(message).map_err(Error::from)
+pub fn to_vec<T: Serialize>(message: &T, bytes: usize) -> Result<Vec<u8>, Error> {
+    let mut document = Vec::with_capacity(bytes);
+    message.serialize(&mut serde_json::Serializer::with_formatter(&mut document, Compact))?;
+    Ok(document)
 }
 
 /// Whether brackets are open at more than [`NESTING_MAX`] levels at once, outside of strings.
@@ -143,4 +163,72 @@ fn is_nested_too_deep(text: &[u8]) -> bool {
         at += 1;
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use bytes::Bytes;
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::private::{BytesDeserialize, NumberDeserialize};
+
+    #[derive(Debug, Default, Deserialize, PartialEq)]
+    #[serde(default)]
+    struct Message {
+        key: String,
+        value: Option<BytesDeserialize<Bytes>>,
+        number: Option<NumberDeserialize<i64>>,
+        yes: bool,
+        list: Vec<String>,
+        numbers: Vec<NumberDeserialize<u32>>,
+        map: BTreeMap<String, String>,
+        inner: Option<Box<Message>>,
+    }
+
+    const DOCUMENTS: [&str; 6] = [
+        r#"{"key":"k","value":"YWI=","number":"-12","yes":true,"list":["a","b"],"numbers":[0,10,"7"]}"#,
+        r#" { "inner" : { "value" : "YWJj" , "map" : { "a" : "b" } , "list" : [ ] } , "key" : null } "#,
+        r#"{"value":"YW-_","key":"\u00fc","number":1.0e2}"#,
+        r#"{"value":null,"yes":false,"inner":null,"list":null,"unknown":[1,{"a":2}]}"#,
+        r#"{"key":"ü","value":"Y\nQ==","number":-0,"numbers":[01,2]}"#,
+        r#"{"inner":{"inner":{"inner":{"value":"YQ"}}},"number":9223372036854775808} {"a""#,
+    ];
+
+    /// What the quick reader takes, the thorough one takes as the same: of documents with any one byte replaced, left out
+    /// or put in.
+    #[test]
+    fn who_is_quick_is_right() {
+        let mut taken = 0;
+        for document in DOCUMENTS {
+            for at in 0..=document.len() {
+                for byte in b"\"\\{}[],: \n\x01truefalsn-+0129.eE=_YQa\xc3\xbc"
+                    .iter()
+                    .copied()
+                    .map(Some)
+                    .chain([None])
+                {
+                    for skipped in 0..2 {
+                        let (before, behind) = document.as_bytes().split_at(at);
+                        let behind = behind.get(skipped..).unwrap_or_default();
+                        let changed = [before, byte.as_slice(), behind].concat();
+                        for envelope in [Envelope::Lenient, Envelope::Whole] {
+                            let quick = read_quickly::<Message>(&changed, envelope, Unknown::Ignored);
+                            taken += usize::from(quick.is_some());
+                            if let Some(quick) = quick {
+                                let shown = String::from_utf8_lossy(&changed);
+                                let thorough = read_thoroughly(&changed, envelope, Unknown::Ignored);
+                                assert_eq!(thorough.ok(), Some(quick), "{shown}");
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        assert!(taken > 2_500, "{taken}");
+        let usual = DOCUMENTS[0].as_bytes();
+        assert!(read_quickly::<Message>(usual, Envelope::Whole, Unknown::Ignored).is_some());
+    }
 }

@@ -10,6 +10,7 @@ mod deserializer;
 mod enumeration;
 mod envelope;
 mod number;
+mod quick;
 mod raw;
 mod timestamp;
 mod unknown;

@@ -31,15 +31,35 @@ impl Serialize for Timestamp {
         let (year, month, day) = date(self.seconds.div_euclid(SECONDS_PER_DAY));
         let second = self.seconds.rem_euclid(SECONDS_PER_DAY);
         let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-        let fraction = match self.nanos {
-            0 => String::new(),
-            nanos if nanos % 1_000_000 == 0 => format!(".{:03}", nanos / 1_000_000),
-            nanos if nanos % 1_000 == 0 => format!(".{:06}", nanos / 1_000),
-            nanos => format!(".{nanos:09}"),
+        let mut text = *b"0000-00-00T00:00:00.000000000Z";
+        for (place, number) in [
+            (0..4, year),
+            (5..7, month),
+            (8..10, day),
+            (11..13, hour),
+            (14..16, minute),
+            (17..19, second),
+            (20..29, self.nanos.into()),
+        ] {
+            write_digits(&mut text[place], number);
+        }
+        let length = match self.nanos {
+            0 => 19,
+            nanos if nanos % 1_000_000 == 0 => 23,
+            nanos if nanos % 1_000 == 0 => 26,
+            _ => 29,
         };
-        serializer.collect_str(&format_args!(
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z"
-        ))
+        text[length] = b'Z';
+        // Digits and signs are UTF-8.
+        serializer.serialize_str(std::str::from_utf8(&text[..=length]).unwrap_or_default())
+    }
+}
+
+/// The last digits of a number that is not negative.
+fn write_digits(digits: &mut [u8], mut number: i64) {
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
     }
 }
 
