@@ -78,7 +78,7 @@ pub fn answer(request: Request<Bytes>) -> Answer {
     let shown = format!("{request:?}");
     let answer = SERVER.with(|server| {
         server.runtime.block_on(async {
-            let response = server.front.answer(request.map(Full::new), Peer::default()).await;
+            let response = server.front.answer(request.map(Full::new), Peer::default(), None).await;
             let (parts, body) = response.into_parts();
             let body = body.collect().await.unwrap();
             let trailers = body.trailers().cloned().unwrap_or_default();

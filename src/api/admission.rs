@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Instant};
 use async_trait::async_trait;
 use domain::{Error, OrganizationId, OrganizationState, Refusal, Timestamp};
 use futures_util::future::try_join;
+use http::{HeaderName, header::AUTHORIZATION};
 use identity::{Caller, Denied, Directory, bearer};
 use ipnet::IpNet;
 use storage::{SharedStore, StoreError};
@@ -18,7 +19,7 @@ use crate::{
 };
 
 /// Names the organization of a call.
-const X_ZITADEL_ORGID: &str = "x-zitadel-orgid";
+const X_ZITADEL_ORGID: HeaderName = HeaderName::from_static("x-zitadel-orgid");
 /// How often other issuers are asked for one call. Once is enough, unless what they have told is lost by a reload.
 const QUESTIONS_MAX: usize = 3;
 
@@ -93,7 +94,7 @@ impl Gatekeeper {
         head: &Head,
         asked: Instant,
     ) -> Result<Result<(Caller, Arc<State>), Question>, Error> {
-        let authorization = head.headers.get("authorization").map(|value| value.as_bytes());
+        let authorization = head.headers.get(AUTHORIZATION).map(|value| value.as_bytes());
         let issuer = || realm.instance().issuer(head);
         loop {
             let state = self.authority.state();
@@ -247,7 +248,7 @@ mod tests {
 
     async fn admit(gatekeeper: &Gatekeeper, token: &str) -> Result<Call, Error> {
         let request = Request::builder().header("authorization", format!("Bearer {token}")).body(()).unwrap();
-        let head = Head::read(request.into_parts().0, Encoding::Rest).unwrap();
+        let head = Head::read(request.into_parts().0, Encoding::Rest, Arc::default()).unwrap();
         gatekeeper.admit(Access::Authenticated, &head).await
     }
 

@@ -24,13 +24,13 @@ impl Instance<'_> {
     /// [`Error::InstanceNotFound`] if the request is for a host that is not served.
     pub fn check(&self, head: &Head) -> Result<(), Error> {
         let Some(external_domain) = self.domains.first() else { return Ok(()) };
+        let scheme = scheme(head.record.peer);
         let origin = if self.trusts(head.record.peer) {
-            Origin::forwarded(&head.headers, &head.host, scheme(head.record.peer))
+            Origin::forwarded(&head.headers, &head.host, scheme)
         } else {
-            let scheme = scheme(head.record.peer).to_owned();
-            Origin { instance_host: head.host.clone(), public_host: String::new(), scheme }
+            Origin { instance_host: &head.host, public_host: "", scheme }
         };
-        let host = without_port(&origin.instance_host);
+        let host = without_port(origin.instance_host);
         if self.domains.iter().any(|domain| domain == host) {
             return Ok(());
         }
@@ -89,14 +89,14 @@ fn scheme(peer: Peer) -> &'static str {
 }
 
 /// What a request was for, before it was forwarded.
-struct Origin {
-    instance_host: String,
-    public_host: String,
-    scheme: String,
+struct Origin<'a> {
+    instance_host: &'a str,
+    public_host: &'a str,
+    scheme: &'a str,
 }
 
-impl Origin {
-    fn forwarded(headers: &HeaderMap, host: &str, own_scheme: &str) -> Self {
+impl<'a> Origin<'a> {
+    fn forwarded(headers: &'a HeaderMap, host: &'a str, own_scheme: &'a str) -> Self {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
         let pair = |header: &str, name: &str| text(header).and_then(|value| forwarded_pair(value, name));
         let instance_host = [
@@ -113,19 +113,13 @@ impl Origin {
             text("x-forwarded-proto"),
         ];
         Self {
-            instance_host: instance_host
-                .into_iter()
-                .flatten()
-                .find(|host| is_host(host))
-                .unwrap_or(host)
-                .to_owned(),
-            public_host: text("x-zitadel-public-host").unwrap_or_default().to_owned(),
+            instance_host: instance_host.into_iter().flatten().find(|host| is_host(host)).unwrap_or(host),
+            public_host: text("x-zitadel-public-host").unwrap_or_default(),
             scheme: scheme
                 .into_iter()
                 .flatten()
                 .find(|scheme| ["http", "https"].contains(scheme))
-                .unwrap_or(own_scheme)
-                .to_owned(),
+                .unwrap_or(own_scheme),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Bodies, and what becomes of those that nobody read.
+//! Bodies of answers, those of requests, and what becomes of what nobody read.
 
 use std::{
     pin::Pin,
@@ -8,11 +8,100 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body::{Body as _, Frame, SizeHint};
+use http::HeaderMap;
+use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
+use tower::BoxError;
 
-/// The body of every request and response inside the front door.
-pub type Body = axum::body::Body;
+/// The body of an answer: what is at hand, or what comes piece by piece.
+#[derive(Debug, Default)]
+pub struct Body {
+    /// Sent first, as one piece.
+    data: Bytes,
+    trailers: Option<Box<HeaderMap>>,
+    /// Sent instead.
+    stream: Option<axum::body::Body>,
+}
+
+impl Body {
+    /// No body.
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// One that somebody else makes.
+    pub fn new(stream: impl http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static) -> Self {
+        Self { stream: Some(axum::body::Body::new(stream)), ..Self::default() }
+    }
+
+    /// One piece, with trailers behind it.
+    pub fn with_trailers(data: Bytes, trailers: HeaderMap) -> Self {
+        Self { data, trailers: Some(Box::new(trailers)), stream: None }
+    }
+
+    /// The trailers, where they are at hand.
+    pub fn trailers(&self) -> Option<&HeaderMap> {
+        self.trailers.as_deref()
+    }
+
+    /// The same, to be changed.
+    pub fn trailers_mut(&mut self) -> Option<&mut HeaderMap> {
+        self.trailers.as_deref_mut()
+    }
+
+    /// What is at hand.
+    pub fn into_parts(self) -> (Bytes, HeaderMap) {
+        (self.data, self.trailers.map(|trailers| *trailers).unwrap_or_default())
+    }
+}
+
+impl<T: Into<Bytes>> From<T> for Body {
+    fn from(data: T) -> Self {
+        Self { data: data.into(), ..Self::default() }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if let Some(stream) = &mut self.stream {
+            return Pin::new(stream).poll_frame(cx);
+        }
+        if !self.data.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.data)))));
+        }
+        Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(*trailers))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.stream {
+            Some(stream) => stream.is_end_stream(),
+            None => self.data.is_empty() && self.trailers.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let size = u64::try_from(self.data.len()).unwrap_or(u64::MAX);
+        match &self.stream {
+            Some(stream) => stream.size_hint(),
+            None if self.trailers.is_none() => SizeHint::with_exact(size),
+            // Over HTTP/1.1 nothing can follow a body whose length was told.
+            None => {
+                let mut hint = SizeHint::new();
+                hint.set_lower(size);
+                hint
+            }
+        }
+    }
+}
+
+/// A body as a connection has it.
+type Source = dyn http_body::Body<Data = Bytes, Error = axum::Error> + Send + Unpin;
 
 /// How much of a body nobody wants is read and thrown away.
 const DRAIN_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -24,24 +113,29 @@ pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 pub const LATE_DRAIN_TIME_MAX: Duration = Duration::from_millis(200);
 
 /// What is left of a lent body once its borrower is done.
-#[derive(Default)]
-pub struct Leftover(Arc<Mutex<Option<Body>>>);
+pub struct Leftover(Option<Arc<Mutex<Option<Box<Source>>>>>);
 
 impl Leftover {
-    /// Lends `body`: the returned body reads it, and gives back what is left when it is dropped.
-    pub fn lend(&self, body: Body) -> Body {
+    /// Lends `body`: what is returned reads it, and gives back what is left when it is dropped.
+    pub fn lend<B>(body: B) -> (Lent, Self)
+    where
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+    {
         if body.is_end_stream() {
-            return body;
+            return (Lent { body: None, owner: None }, Self(None));
         }
-        Body::new(Lent { body, owner: self.0.clone() })
+        let body: Box<Source> = Box::new(body.map_err(axum::Error::new));
+        let owner = Arc::<Mutex<Option<Box<Source>>>>::default();
+        (Lent { body: Some(body), owner: Some(owner.clone()) }, Self(Some(owner)))
     }
 
     /// Reads and forgets what is left, within bounds of size and of `time_max`, so that the answer reaches a caller who still
     /// sends: an HTTP/2 client would see a reset, an HTTP/1.1 client a broken pipe. Returns whether the body was read
     /// to its end; it was not if it is still lent.
     pub async fn drain(self, time_max: Duration) -> bool {
-        let left = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(mut body) = left else { return Arc::strong_count(&self.0) == 1 };
+        let Some(owner) = self.0 else { return true };
+        let left = owner.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut body) = left else { return Arc::strong_count(&owner) == 1 };
         let read = async {
             let mut length = 0;
             while length <= DRAIN_BYTES_MAX {
@@ -58,9 +152,10 @@ impl Leftover {
     }
 }
 
-struct Lent {
-    body: Body,
-    owner: Arc<Mutex<Option<Body>>>,
+/// The body of a request, which is given back unless it was read to its end.
+pub struct Lent {
+    body: Option<Box<Source>>,
+    owner: Option<Arc<Mutex<Option<Box<Source>>>>>,
 }
 
 impl http_body::Body for Lent {
@@ -71,29 +166,34 @@ impl http_body::Body for Lent {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        match &mut self.body {
+            Some(body) => Pin::new(body).poll_frame(cx),
+            None => Poll::Ready(None),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(|body| body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or(SizeHint::with_exact(0), |body| body.size_hint())
     }
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        if !self.body.is_end_stream() {
-            let body = std::mem::take(&mut self.body);
-            *self.owner.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
+        if let (Some(body), Some(owner)) = (self.body.take(), &self.owner)
+            && !body.is_end_stream()
+        {
+            *owner.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use http_body::Body as _;
     use http_body_util::StreamBody;
 
     use super::*;
@@ -105,8 +205,7 @@ mod tests {
             sender.send(Ok(Frame::data(Bytes::from_static(b"x")))).await.unwrap();
         }
         let stream = tokio_stream::wrappers::ReceiverStream::new(receiver);
-        let leftover = Leftover::default();
-        let mut lent = leftover.lend(Body::new(StreamBody::new(stream)));
+        let (mut lent, leftover) = Leftover::lend(StreamBody::new(stream));
         lent.frame().await.unwrap().unwrap();
         drop(lent);
         assert_eq!(sender.capacity(), 6, "only one frame was read");
@@ -118,16 +217,33 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_that_was_read_leaves_nothing() {
-        let leftover = Leftover::default();
-        let lent = leftover.lend(Body::from("abc"));
+        let (lent, leftover) = Leftover::lend(Body::from("abc"));
         assert_eq!(lent.collect().await.unwrap().to_bytes(), "abc");
         assert!(leftover.drain(DRAIN_TIME_MAX).await);
     }
 
     #[tokio::test]
     async fn a_body_that_is_still_lent_is_not_drained() {
-        let leftover = Leftover::default();
-        let _lent = leftover.lend(Body::from("abc"));
+        let (_lent, leftover) = Leftover::lend(Body::from("abc"));
         assert!(!leftover.drain(DRAIN_TIME_MAX).await);
+    }
+
+    #[tokio::test]
+    async fn trailers_follow_the_only_piece_and_its_length_is_not_told() {
+        let mut trailers = HeaderMap::new();
+        trailers.insert("a", "1".parse().unwrap());
+        for data in ["", "abc"] {
+            let mut body = Body::with_trailers(data.into(), trailers.clone());
+            assert_eq!((body.size_hint().lower(), body.size_hint().upper()), (data.len() as u64, None));
+            body.trailers_mut().unwrap().insert("b", "2".parse().unwrap());
+            let read = body.collect().await.unwrap();
+            assert_eq!(
+                (read.trailers().unwrap()["a"].as_bytes(), read.trailers().unwrap().len()),
+                (&b"1"[..], 2)
+            );
+            assert_eq!(read.to_bytes(), data);
+        }
+        assert_eq!(Body::from("abc").size_hint().exact(), Some(3));
+        assert!(Body::empty().is_end_stream());
     }
 }

@@ -1,37 +1,45 @@
 //! Connect, unary: one message a body, JSON or protobuf, and errors as JSON.
 
-use std::io::Write;
+use std::sync::Arc;
 
-use bytes::Bytes;
 use domain::{Code, Error};
-use flate2::{Compression as Level, write::GzEncoder};
-use http::{HeaderMap, HeaderValue, Request, Response, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
 
 use super::{
-    body::Body,
+    blocking,
+    body::{Body, Lent},
     encoding::{ConnectCodec, Encoding},
     envelope::{self, Compression},
     gate::Gate,
     head::Head,
     limits,
     receive::{self, Received},
+    record::Record,
     rpc::{Codec, Input, Reply, Rpc},
 };
+
+const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("connect-protocol-version");
 
 /// Bodies smaller than this, in bytes, are not compressed: it would cost more than it saves.
 const COMPRESS_BYTES_MIN: usize = 1024;
 
 /// Answers a Connect call of `rpc`.
-pub async fn answer(gate: &Gate, rpc: &Rpc, codec: ConnectCodec, request: Request<Body>) -> Response<Body> {
+pub async fn answer(
+    gate: &Gate,
+    rpc: &Rpc,
+    codec: ConnectCodec,
+    request: Request<Lent>,
+    record: &Arc<Record>,
+) -> Response<Body> {
     let encoding = Encoding::Connect(codec);
     let (parts, body) = request.into_parts();
-    let mut response = match Head::read(parts, encoding) {
+    let mut response = match Head::read(parts, encoding, record.clone()) {
         Err(response) => response,
         Ok(head) => {
             head.conclude(async {
                 let input = read(gate, rpc, codec, &head.headers, body).await;
                 let reply = rpc.call(gate, &head, input).await?;
-                let response = write(reply.as_ref(), codec, accepts_gzip(&head.headers));
+                let response = write(reply.as_ref(), codec, accepts_gzip(&head.headers)).await;
                 response.map_err(|error| error.to_status(head.language()))
             })
             .await
@@ -46,9 +54,9 @@ async fn read(
     rpc: &Rpc,
     codec: ConnectCodec,
     headers: &HeaderMap,
-    body: Body,
+    body: Lent,
 ) -> Result<Input, Error> {
-    if let Some(version) = headers.get("connect-protocol-version").filter(|version| *version != "1") {
+    if let Some(version) = headers.get(PROTOCOL_VERSION).filter(|version| *version != "1") {
         let shown = String::from_utf8_lossy(version.as_bytes());
         let text = format!("Connect-Protocol-Version must be \"1\": got {shown:?}");
         return Err(Error::protocol(Code::InvalidArgument, text));
@@ -78,19 +86,26 @@ async fn read(
     Ok(Input { codec, payload, room, path: Vec::new(), query: Vec::new() })
 }
 
-fn write(reply: &dyn Reply, codec: ConnectCodec, gzip: bool) -> Result<Response<Body>, Error> {
+async fn write(reply: &dyn Reply, codec: ConnectCodec, gzip: bool) -> Result<Response<Body>, Error> {
     let (body, media_type) = match codec {
         ConnectCodec::Json => (reply.to_json()?, "application/json"),
-        ConnectCodec::Proto => (reply.to_proto(), "application/proto"),
+        ConnectCodec::Proto => {
+            let mut message = Vec::with_capacity(reply.proto_len());
+            reply.write_proto(&mut message);
+            (message, "application/proto")
+        }
     };
-    let compressed = if gzip && body.len() >= COMPRESS_BYTES_MIN { compress(&body) } else { None };
-    let mut response = Response::new(Body::from(Bytes::new()));
+    let mut compressed = None;
+    if gzip && body.len() >= COMPRESS_BYTES_MIN {
+        compressed = blocking::in_place(body.len(), || envelope::gzip(&body)).await;
+    }
+    let is_compressed = compressed.is_some();
+    let mut response = Response::new(Body::from(compressed.unwrap_or(body)));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-    if compressed.is_some() {
+    if is_compressed {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    *response.body_mut() = Body::from(compressed.unwrap_or(body));
     Ok(response)
 }
 
@@ -103,11 +118,4 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
             name.eq_ignore_ascii_case("gzip") && !refused
         })
     })
-}
-
-/// In memory nothing can fail; if it did, the plain body is as good.
-fn compress(body: &[u8]) -> Option<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 2), Level::fast());
-    encoder.write_all(body).ok()?;
-    encoder.finish().ok()
 }

@@ -5,13 +5,14 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU8, Ordering},
     },
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
 use bytes::{Buf, BytesMut};
+use memchr::memchr;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Sleep, sleep},
@@ -22,7 +23,10 @@ use super::traffic::Traffic;
 /// hyper sends HTTP/1.1 trailers only to those who ask for them, and many gRPC clients do not (departure D3).
 const TE_TRAILERS: &[u8] = b"te: trailers\r\n";
 
-/// How much is read at once while a request line is awaited.
+/// Room for it, which is as good as nothing before a request line: empty lines are allowed there (RFC 9112, section 2.2).
+const GAP: &[u8; TE_TRAILERS.len()] = b"\r\n\r\n\r\n\r\n\r\n\r\n\r\n";
+
+/// How much is read at once of a request line in pieces, and of what nobody wants.
 const CHUNK_BYTES: usize = 8 * 1024;
 
 /// After so long it is the turn of others, however much more there is to read, where much comes and nothing goes on.
@@ -64,43 +68,69 @@ pub struct Connection<S> {
 /// Puts `TE: trailers` behind the request line of each HTTP/1.1 request.
 #[derive(Clone)]
 pub struct TeTrailers {
-    /// Whether the request line has gone by, so that bytes pass as they are.
-    passed: Arc<AtomicBool>,
+    place: Arc<AtomicU8>,
     /// Told when a request line begins.
     traffic: Arc<Traffic>,
+}
+
+/// Where a connection is, as far as [`TeTrailers`] has to know.
+mod place {
+    /// A request line is awaited.
+    pub const BEFORE: u8 = 0;
+    /// The request line has begun.
+    pub const LINE: u8 = 1;
+    /// It has gone by: bytes pass as they are.
+    pub const BEHIND: u8 = 2;
 }
 
 impl TeTrailers {
     /// For a connection on which a request is awaited.
     pub fn new(traffic: Arc<Traffic>) -> Self {
-        Self { passed: Arc::default(), traffic }
+        Self { place: Arc::default(), traffic }
     }
 
     /// The request was read and answered: the next bytes are a new request.
     pub fn expect_request(&self) {
-        self.passed.store(false, Ordering::Release);
+        self.place.store(place::BEFORE, Ordering::Release);
     }
 
-    fn is_waiting(&self) -> bool {
-        !self.passed.load(Ordering::Acquire)
+    fn place(&self) -> u8 {
+        self.place.load(Ordering::Acquire)
+    }
+
+    /// The end of the request line, if it is in `read`.
+    fn end_of_line(&self, read: &[u8]) -> Option<usize> {
+        let mut begin = 0;
+        if self.place() == place::BEFORE {
+            // Empty lines before it are none.
+            begin = read.iter().position(|b| !b"\r\n".contains(b))?;
+            self.place.store(place::LINE, Ordering::Release);
+            self.traffic.head_comes();
+        }
+        let end = begin + memchr(b'\n', &read[begin..])? + 1;
+        self.place.store(place::BEHIND, Ordering::Release);
+        Some(end)
+    }
+
+    /// Puts the header behind the request line if it ends in `out` behind [`GAP`], which begins at `gap`. What follows, which may
+    /// be long, stays where it is: the line moves.
+    fn fill_gap(&self, out: &mut [u8], gap: usize) {
+        let line = gap + GAP.len();
+        if let Some(length) = self.end_of_line(&out[line..]) {
+            out.copy_within(line..line + length, gap);
+            out[gap + length..line + length].copy_from_slice(TE_TRAILERS);
+        }
     }
 
     /// Appends `read` to `ahead`, with the header behind the request line if it ends here.
-    fn pass(&self, read: &[u8], ahead: &mut BytesMut) {
-        // Empty lines before a request line are allowed (RFC 9112, section 2.2).
-        let is_blank = |b: &u8| b"\r\n".contains(b);
-        let begin = if ahead.iter().all(is_blank) { read.iter().position(|b| !is_blank(b)) } else { Some(0) };
-        let end = begin.and_then(|begin| Some(begin + read[begin..].iter().position(|&b| b == b'\n')? + 1));
-        if begin.is_some() {
-            self.traffic.head_comes();
-        }
+    fn append(&self, read: &[u8], ahead: &mut BytesMut) {
+        let end = self.end_of_line(read);
         let (line, rest) = read.split_at(end.unwrap_or(read.len()));
         ahead.extend_from_slice(line);
         if end.is_some() {
             ahead.extend_from_slice(TE_TRAILERS);
-            ahead.extend_from_slice(rest);
-            self.passed.store(true, Ordering::Release);
         }
+        ahead.extend_from_slice(rest);
     }
 }
 
@@ -123,7 +153,7 @@ impl<S> Connection<S> {
     /// A connection for HTTP/1.1.
     pub fn http1(stream: S, ahead: &[u8], te: TeTrailers) -> Self {
         let mut all = BytesMut::new();
-        te.pass(ahead, &mut all);
+        te.append(ahead, &mut all);
         let traffic = te.traffic.clone();
         Self {
             stream,
@@ -181,20 +211,30 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
         out: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if let Some(te) = this.te.clone().filter(TeTrailers::is_waiting) {
-            // A request line is held back until it is whole, or too long to be one.
-            while te.is_waiting() && this.ahead.len() < CHUNK_BYTES {
-                let mut chunk = [std::mem::MaybeUninit::uninit(); CHUNK_BYTES];
-                let mut read = ReadBuf::uninit(&mut chunk);
-                ready!(this.poll_stream(cx, &mut read))?;
-                if read.filled().is_empty() {
-                    break;
-                }
-                te.pass(read.filled(), &mut this.ahead);
-            }
-        }
         if this.ahead.is_empty() {
-            return this.poll_stream(cx, out);
+            match this.te.as_ref().map_or(place::BEHIND, TeTrailers::place) {
+                place::BEFORE if out.remaining() > GAP.len() => {
+                    let gap = out.filled().len();
+                    out.put_slice(GAP);
+                    let read = this.poll_stream(cx, out);
+                    if out.filled().len() == gap + GAP.len() {
+                        out.set_filled(gap);
+                    } else if let Some(te) = &this.te {
+                        te.fill_gap(out.filled_mut(), gap);
+                    }
+                    return read;
+                }
+                place::BEHIND => return this.poll_stream(cx, out),
+                // A line that comes in pieces.
+                _ => {
+                    let mut chunk = [std::mem::MaybeUninit::uninit(); CHUNK_BYTES];
+                    let mut read = ReadBuf::uninit(&mut chunk);
+                    ready!(this.poll_stream(cx, &mut read))?;
+                    if let Some(te) = &this.te {
+                        te.append(read.filled(), &mut this.ahead);
+                    }
+                }
+            }
         }
         let length = this.ahead.len().min(out.remaining());
         out.put_slice(&this.ahead[..length]);
@@ -292,6 +332,7 @@ mod tests {
         }
     }
 
+    /// What is read to the end, but for empty lines before it.
     async fn read_all(ahead: &[u8], pieces: &[&[u8]], te: TeTrailers) -> String {
         let (mut client, server) = tokio::io::duplex(64 * 1024);
         for piece in pieces {
@@ -300,7 +341,7 @@ mod tests {
         drop(client);
         let mut read = String::new();
         Connection::http1(server, ahead, te).read_to_string(&mut read).await.unwrap();
-        read
+        read.trim_start_matches("\r\n").to_owned()
     }
 
     #[tokio::test]
@@ -316,7 +357,7 @@ mod tests {
     #[tokio::test]
     async fn empty_lines_before_a_request_are_no_request_line() {
         let read = read_all(b"\r\n", &[b"\r\nGET / HTTP/1.1\r\n\r\n"], TeTrailers::new(Traffic::new())).await;
-        assert_eq!(read, "\r\n\r\nGET / HTTP/1.1\r\nte: trailers\r\n\r\n");
+        assert_eq!(read, "GET / HTTP/1.1\r\nte: trailers\r\n\r\n");
     }
 
     #[tokio::test]

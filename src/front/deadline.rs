@@ -3,10 +3,13 @@
 use std::time::{Duration, Instant};
 
 use domain::{Code, Error};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use tokio::task_local;
 
 use super::encoding::Encoding;
+
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+const CONNECT_TIMEOUT: HeaderName = HeaderName::from_static("connect-timeout-ms");
 
 task_local! {
     /// That of the call under way.
@@ -25,10 +28,10 @@ impl Deadline {
     /// `InvalidArgument` for a value that is not of the header's form.
     pub fn of(headers: &HeaderMap, encoding: Encoding, start: Instant) -> Result<Self, Error> {
         let (name, parse): (_, fn(&str) -> Option<Duration>) = match encoding {
-            Encoding::Connect(_) => ("connect-timeout-ms", parse_connect_timeout),
-            _ => ("grpc-timeout", parse_grpc_timeout),
+            Encoding::Connect(_) => (CONNECT_TIMEOUT, parse_connect_timeout),
+            _ => (GRPC_TIMEOUT, parse_grpc_timeout),
         };
-        let Some(value) = headers.get(name).filter(|value| !value.is_empty()) else { return Ok(Self(None)) };
+        let Some(value) = headers.get(&name).filter(|value| !value.is_empty()) else { return Ok(Self(None)) };
         let timeout = value.to_str().ok().and_then(parse).ok_or_else(|| {
             let shown = String::from_utf8_lossy(value.as_bytes());
             Error::protocol(Code::InvalidArgument, format!("invalid {name}: {shown}"))

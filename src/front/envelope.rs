@@ -1,20 +1,47 @@
 //! gRPC's envelopes: a flag, a length, a message (gRPC over HTTP/2, "Length-Prefixed-Message"), plain or in base64.
 
-use std::io::Read;
+use std::io::{Read, Write};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::{Buf, Bytes};
 use domain::{Code, Error};
-use flate2::read::GzDecoder;
-use http::HeaderMap;
+use flate2::{Compression as Level, read::GzDecoder, write::GzEncoder};
+use http::{HeaderMap, HeaderName};
 
 use super::{blocking, limits, receive::Room};
 
 /// Flag and length.
 pub const HEADER_BYTES: usize = 5;
 
+/// How a message may be compressed.
+pub const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+
 /// gRPC-Web's trailers; no message.
 pub const FLAG_TRAILERS: u8 = 0x80;
+
+/// Room for the trailers of a success.
+pub const TRAILERS_BYTES: usize = 32;
+
+/// The header of a message of `length` bytes.
+///
+/// # Errors
+/// `ResourceExhausted` if it is longer than an envelope can say.
+pub fn header_of(flag: u8, length: usize) -> Result<[u8; HEADER_BYTES], Error> {
+    let length =
+        u32::try_from(length).map_err(|_| limits::reply_too_large(length, u32::MAX as usize))?.to_be_bytes();
+    Ok([flag, length[0], length[1], length[2], length[3]])
+}
+
+/// A message in its envelope.
+///
+/// # Errors
+/// As [`header_of`].
+pub fn wrap(flag: u8, message: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut wrapped = Vec::with_capacity(HEADER_BYTES + message.len() + TRAILERS_BYTES);
+    wrapped.extend_from_slice(&header_of(flag, message.len())?);
+    wrapped.extend_from_slice(message);
+    Ok(wrapped)
+}
 
 /// How messages of a request may be compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +58,7 @@ impl Compression {
     /// # Errors
     /// `Unimplemented` for anything but `identity` and `gzip`.
     pub fn declared(headers: &HeaderMap) -> Result<Self, Error> {
-        match headers.get("grpc-encoding").map_or(&b""[..], |value| value.as_bytes()) {
+        match headers.get(GRPC_ENCODING).map_or(&b""[..], |value| value.as_bytes()) {
             b"" | b"identity" => Ok(Self::Identity),
             b"gzip" => Ok(Self::Gzip),
             other => Err(Error::protocol(
@@ -124,6 +151,13 @@ pub async fn gunzip(
     }
     room.grow(message.len())?;
     Ok(read.map(|_| message.into()))
+}
+
+/// Compresses, fast rather than small. `None` if that does not work: in memory nothing can fail, and what is plain is as good.
+pub fn gzip(plain: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(plain.len() / 2), Level::fast());
+    encoder.write_all(plain).ok()?;
+    encoder.finish().ok()
 }
 
 /// Decodes the base64 of gRPC-Web text: any number of padded pieces, one after the other.

@@ -31,13 +31,12 @@ pub struct Head {
 }
 
 impl Head {
-    /// Reads the head of a request in `encoding`.
+    /// Reads the head of a request in `encoding`, of which is noted what goes into its line in the log.
     ///
     /// # Errors
     /// The answer to a head that cannot be read: a deadline that is none.
     #[expect(clippy::result_large_err, reason = "an answer, on its way out")]
-    pub fn read(parts: Parts, encoding: Encoding) -> Result<Arc<Self>, Response<Body>> {
-        let record = parts.extensions.get::<Arc<Record>>().cloned().unwrap_or_default();
+    pub fn read(parts: Parts, encoding: Encoding, record: Arc<Record>) -> Result<Arc<Self>, Response<Body>> {
         record.encoding(encoding.name());
         let mut headers = parts.headers;
         if encoding == Encoding::Rest {
@@ -120,7 +119,7 @@ mod tests {
         for name in ["authorization", "grpc-metadata-authorization", "proxy-authorization"] {
             let request =
                 Request::builder().header(name, "Bearer sesame").header("x", "shown").body(()).unwrap();
-            let head = Head::read(request.into_parts().0, Encoding::Rest).unwrap();
+            let head = Head::read(request.into_parts().0, Encoding::Rest, Arc::default()).unwrap();
             let printed = format!("{head:?}");
             assert!(!printed.contains("sesame") && printed.contains("shown"), "{printed}");
         }

@@ -157,9 +157,9 @@ async fn speak(
         Some(Detected::Http1(ahead)) => {
             let te = TeTrailers::new(traffic.clone());
             let ending = phase.clone();
-            let service = service_fn(|mut request: hyper::Request<Incoming>| {
-                request.extensions_mut().insert(te.clone());
-                let (answer, ending) = (answer(&fronts, &traffic, request, peer), ending.clone());
+            let service = service_fn(|request: hyper::Request<Incoming>| {
+                let te = Some(te.clone());
+                let (answer, ending) = (answer(&fronts, &traffic, request, peer, te), ending.clone());
                 async move {
                     let mut response = answer.await?;
                     if *ending.borrow() >= Phase::Draining {
@@ -184,8 +184,9 @@ async fn speak(
             Box::pin(run(serving, &traffic, limits, metrics, last)).await
         }
         Some(Detected::Http2(ahead)) => {
-            let service =
-                service_fn(|request: hyper::Request<Incoming>| answer(&fronts, &traffic, request, peer));
+            let service = service_fn(|request: hyper::Request<Incoming>| {
+                answer(&fronts, &traffic, request, peer, None)
+            });
             let io = TokioIo::new(Connection::http2(stream, &ahead, traffic.clone()));
             let mut http = http2::Builder::new(TokioExecutor::new());
             http.timer(TokioTimer::new())
@@ -241,6 +242,7 @@ fn answer(
     traffic: &Arc<Traffic>,
     request: hyper::Request<Incoming>,
     peer: Peer,
+    te: Option<TeTrailers>,
 ) -> impl Future<Output = Result<hyper::Response<Reply>, Infallible>> + use<> {
     let (front, traffic, version) = (fronts.borrow().clone(), traffic.clone(), request.version());
     let open = traffic.request();
@@ -252,7 +254,7 @@ fn answer(
                 gate.metrics.struck(Limits::UNSENT_BYTES);
             }
             let request = request.map(|body| Upload::new(body, traffic.clone()));
-            front.answer(request, peer).await
+            front.answer(request, peer, te.as_ref()).await
         });
         Ok(call.await.map(|body| open.reply(body, version)))
     }

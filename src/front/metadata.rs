@@ -3,10 +3,7 @@
 
 use std::sync::OnceLock;
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
-use http_body::Frame;
-use http_body_util::BodyExt;
 
 use super::{body::Body, encoding::Encoding};
 
@@ -22,10 +19,6 @@ pub struct Metadata {
 /// The metadata of an answer, once the method has said what it is.
 #[derive(Debug, Default)]
 pub struct Slot(OnceLock<Box<Metadata>>);
-
-/// The names of an answer's own trailers, for `Trailer`; an extension of the response.
-#[derive(Clone)]
-struct TrailerNames(String);
 
 impl Slot {
     /// Answers with `metadata`, be it a success or a failure. The first counts.
@@ -54,8 +47,9 @@ impl Slot {
                 if own.contains_key("grpc-status") {
                     // There is no body that trailers could follow.
                     append(trailers, "");
-                } else {
-                    append_trailers(response, trailers.clone());
+                } else if let Some(into) = response.body_mut().trailers_mut() {
+                    let own = into.clone();
+                    self::append(into, trailers, "", &own);
                 }
             }
         }
@@ -65,9 +59,11 @@ impl Slot {
 /// Announces the trailers of a gRPC answer over HTTP/1.1: hyper sends no others.
 pub fn announce_trailers(response: &mut Response<Body>) {
     const NAMES: &str = "grpc-status, grpc-message, grpc-status-details-bin";
-    let names = match response.extensions().get::<TrailerNames>() {
-        Some(TrailerNames(more)) => HeaderValue::try_from(format!("{NAMES}{more}")),
-        None => Ok(HeaderValue::from_static(NAMES)),
+    let own = response.body().trailers().into_iter().flat_map(HeaderMap::keys).map(HeaderName::as_str);
+    let more: String = own.filter(|name| !NAMES.contains(name)).map(|name| format!(", {name}")).collect();
+    let names = match more.as_str() {
+        "" => Ok(HeaderValue::from_static(NAMES)),
+        more => HeaderValue::try_from(format!("{NAMES}{more}")),
     };
     // Names of headers are always a value of one.
     if let Ok(names) = names {
@@ -90,26 +86,10 @@ fn append(into: &mut HeaderMap, from: &HeaderMap, prefix: &str, own: &HeaderMap)
     }
 }
 
-fn append_trailers(response: &mut Response<Body>, trailers: HeaderMap) {
-    if trailers.is_empty() {
-        return;
-    }
-    let names = trailers.keys().map(|name| format!(", {name}")).collect();
-    response.extensions_mut().insert(TrailerNames(names));
-    let body = std::mem::take(response.body_mut());
-    *response.body_mut() =
-        Body::new(body.map_frame(move |frame: Frame<Bytes>| match frame.into_trailers() {
-            Ok(own) => {
-                let mut all = own.clone();
-                append(&mut all, &trailers, "", &own);
-                Frame::trailers(all)
-            }
-            Err(data) => data,
-        }));
-}
-
 #[cfg(test)]
 mod tests {
+    use http_body_util::BodyExt;
+
     use super::*;
     use crate::front::ConnectCodec;
 
@@ -188,14 +168,11 @@ mod tests {
 
     #[tokio::test]
     async fn trailers_stand_with_the_status_and_are_announced() {
-        let frames = [Ok::<_, axum::Error>(Frame::data(Bytes::from("message"))), {
-            Ok(Frame::trailers(map(&[("grpc-status", "0")])))
-        }];
-        let body = Body::new(http_body_util::StreamBody::new(tokio_stream::iter(frames)));
+        let body = Body::with_trailers("message".into(), map(&[("grpc-status", "0")]));
         let mut response = response(&[("content-type", "own")], body);
         slot().add_to(&mut response, Encoding::Grpc("application/grpc"));
         announce_trailers(&mut response);
-        let names = "grpc-status, grpc-message, grpc-status-details-bin, both, grpc-status";
+        let names = "grpc-status, grpc-message, grpc-status-details-bin, both";
         assert_eq!(response.headers()["trailer"], names);
         let body = response.into_body().collect().await.unwrap();
         assert_eq!(*body.trailers().unwrap(), map(&[("grpc-status", "0"), ("both", "4")]));

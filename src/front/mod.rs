@@ -1,7 +1,8 @@
 //! One port: bytes in, bytes out.
 //!
 //! Knows no service: it is given a table of RPCs, as generated from the proto, and who decides on admission. What holds
-//! for all encodings is written once, around them; each encoding reads a message, makes the call, writes the reply.
+//! for all encodings is written once, around them; each encoding reads a message, makes the call, writes the reply. Pages that are no
+//! RPC are axum's, the services that come with gRPC are tonic's.
 
 mod accept;
 mod blocking;

@@ -6,7 +6,7 @@ use domain::{Code, Error};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// Fields of a message that a URL sets: their names and values, in order.
-pub type Fields = Vec<(String, String)>;
+pub type Fields = Vec<(Cow<'static, str>, String)>;
 
 /// What RFC 3986 calls reserved, or worse: encoded in the one spelling by which paths are compared.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -37,12 +37,19 @@ pub fn query(text: &str) -> Result<Fields, Error> {
         .map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let decode = |text: &str| decode(&text.replace('+', " ")).map(Cow::into_owned);
-            Ok((decode(name)?, decode(value)?))
+            Ok((decode(name)?.into(), decode(value)?))
         })
         .collect()
 }
 
-fn decode(text: &str) -> Result<Cow<'_, str>, Error> {
+/// What an escaped text says.
+///
+/// # Errors
+/// As [`canonical`].
+pub fn decode(text: &str) -> Result<Cow<'_, str>, Error> {
+    if !text.contains('%') {
+        return Ok(Cow::Borrowed(text));
+    }
     let invalid = |why: &str| Error::protocol(Code::InvalidArgument, format!("invalid URL: {why}"));
     let bytes = text.as_bytes();
     let escapes = (0..bytes.len()).filter(|&at| bytes[at] == b'%');

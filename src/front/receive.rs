@@ -1,14 +1,14 @@
 //! Reading bodies, within the limits of one and of all (departure D12).
 
-use std::sync::Arc;
+use std::{fmt::Display, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use domain::{Code, Error};
+use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Body,
     gate::Gate,
     limits::{self, Limits},
 };
@@ -70,7 +70,10 @@ impl Drop for Room {
 /// # Errors
 /// `ResourceExhausted` if it is longer, or all bodies together are; `DeadlineExceeded` if it stalls; `InvalidArgument` if
 /// it breaks off or is badly framed.
-pub async fn read(gate: &Gate, mut body: Body, bytes_max: usize, limit: usize) -> Result<Received, Error> {
+pub async fn read<B>(gate: &Gate, mut body: B, bytes_max: usize, limit: usize) -> Result<Received, Error>
+where
+    B: Body<Data = Bytes, Error: Display> + Unpin,
+{
     let mut room = Room::new(gate);
     let mut first = Bytes::new();
     let mut all: Option<BytesMut> = None;
@@ -89,7 +92,7 @@ pub async fn read(gate: &Gate, mut body: Body, bytes_max: usize, limit: usize) -
             Some(all) => all.extend_from_slice(&data),
             None if first.is_empty() => first = data,
             None => {
-                let more = usize::try_from(http_body::Body::size_hint(&body).lower()).unwrap_or(0);
+                let more = usize::try_from(body.size_hint().lower()).unwrap_or(0);
                 let mut joined = BytesMut::with_capacity(first.len() + data.len() + more.min(bytes_max));
                 joined.extend_from_slice(&first);
                 joined.extend_from_slice(&data);
@@ -121,7 +124,7 @@ impl<'a> Patience<'a> {
     }
 }
 
-fn broken_off(error: impl std::fmt::Display) -> Error {
+fn broken_off(error: impl Display) -> Error {
     Error::protocol(Code::InvalidArgument, format!("the request body broke off: {error}"))
 }
 
@@ -139,8 +142,8 @@ mod tests {
         Gate { limits, ..Gate::new(Arc::new(crate::front::rpc::tests::Everybody::default())) }
     }
 
-    fn body(pieces: impl Stream<Item = Bytes> + Send + 'static) -> Body {
-        Body::new(StreamBody::new(pieces.map(|piece| Ok::<_, axum::Error>(Frame::data(piece)))))
+    fn body(pieces: impl Stream<Item = Bytes> + Send + 'static) -> axum::body::Body {
+        axum::body::Body::new(StreamBody::new(pieces.map(|piece| Ok::<_, axum::Error>(Frame::data(piece)))))
     }
 
     #[tokio::test]
@@ -187,7 +190,9 @@ mod tests {
     async fn all_bodies_together_have_a_limit_that_small_ones_do_not_feel() {
         let gate = gate(Limits { bodies_bytes: 100_000, ..Limits::default() });
         let read = async |length: usize| {
-            read(&gate, Body::from(vec![0; length]), 1 << 20, 1 << 20).await.map(|received| received.room)
+            read(&gate, axum::body::Body::from(vec![0; length]), 1 << 20, 1 << 20)
+                .await
+                .map(|received| received.room)
         };
         let first = read(90_000).await.unwrap();
         assert_eq!(read(90_000).await.unwrap_err(), limits::bodies_too_large());

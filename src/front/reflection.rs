@@ -1,16 +1,24 @@
 //! The services that come with gRPC itself, served by tonic as they are: reflection, v1 and v1alpha, and
 //! `grpc.health.v1`. Over gRPC only (departure D20).
 
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
 use domain::{Code, Error, Language};
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderValue, Request, Response, Version, header};
 use tonic_health::pb::health_server::HealthServer;
 use tower::{BoxError, Service, ServiceExt, util::BoxCloneSyncService};
 
-use super::{body::Body, encoding::Encoding, grpc, head::Head, health::Health};
+use super::{
+    body::{Body, Lent},
+    encoding::Encoding,
+    grpc,
+    head::Head,
+    health::Health,
+    record::Record,
+    status,
+};
 
-type TonicService = BoxCloneSyncService<Request<Body>, Response<tonic::body::Body>, Infallible>;
+type TonicService = BoxCloneSyncService<Request<Lent>, Response<tonic::body::Body>, Infallible>;
 
 /// The RPCs of these services, by path.
 #[derive(Clone)]
@@ -54,27 +62,30 @@ impl StandardServices {
 pub async fn answer(
     (rpc, service): (&'static str, TonicService),
     encoding: Encoding,
-    request: Request<Body>,
+    request: Request<Lent>,
+    record: &Arc<Record>,
 ) -> Response<Body> {
-    grpc::with_trailers(request, async |request| {
-        let (parts, body) = request.into_parts();
-        let head = match Head::read(parts.clone(), encoding) {
-            Ok(head) => head,
-            Err(response) => return response,
-        };
-        head.record.rpc(rpc);
+    if let Some(refusal) = grpc::cannot_send_trailers(&request) {
+        return refusal;
+    }
+    let version = request.version();
+    let (parts, body) = request.into_parts();
+    let head = match Head::read(parts.clone(), encoding, record.clone()) {
+        Ok(head) => head,
+        Err(response) => return response,
+    };
+    head.record.rpc(rpc);
+    let work = async {
         let request = Request::from_parts(parts, body);
-        head.conclude(async {
-            let answer = service.oneshot(request).await.map_err(|never| match never {})?;
-            let mut response = answer.map(Body::new);
-            response
-                .headers_mut()
-                .insert(header::CONTENT_TYPE, HeaderValue::from_static(encoding.media_type()));
-            Ok(response)
-        })
-        .await
-    })
-    .await
+        let answer = service.oneshot(request).await.map_err(|never| match never {})?;
+        Ok(answer.map(Body::new))
+    };
+    let mut response = head.conclude(work).await;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(encoding.media_type()));
+    if version < Version::HTTP_2 {
+        grpc::announce_trailers(&mut response);
+    }
+    response
 }
 
 /// What grpc-go says of a path at which nothing is served.
@@ -82,7 +93,7 @@ pub fn unknown(
     path: &str,
     services: impl IntoIterator<Item = &'static str>,
     encoding: Encoding,
-    head: &super::Record,
+    record: &Record,
 ) -> Response<Body> {
     let text = match path.strip_prefix('/').unwrap_or(path).rsplit_once('/') {
         None => format!("malformed method name: {path:?}"),
@@ -92,12 +103,12 @@ pub fn unknown(
         Some((service, _)) => format!("unknown service {service}"),
     };
     let status = Error::protocol(Code::Unimplemented, text).to_status(Language::En);
-    super::status::draw(&status, encoding, head)
+    status::draw(&status, encoding, record)
 }
 
 fn boxed<S>(service: S) -> TonicService
 where
-    S: Service<Request<Body>, Response = Response<tonic::body::Body>, Error = Infallible>
+    S: Service<Request<Lent>, Response = Response<tonic::body::Body>, Error = Infallible>
         + Clone
         + Send
         + Sync

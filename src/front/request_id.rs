@@ -29,10 +29,22 @@ impl RequestIds {
             Some(id) => id.clone(),
             None => {
                 let count = self.count.fetch_add(1, Ordering::Relaxed);
-                let id = format!("{:016x}{count:08x}", self.process);
-                HeaderValue::from_str(&id).unwrap_or_else(|_| HeaderValue::from_static("0"))
+                let mut id = [0; 32];
+                let (process, number) = id.split_at_mut(16);
+                write_hex(self.process, process);
+                // 24 digits are enough until there were four billion requests.
+                let digits = if count >> 32 == 0 { 8 } else { 16 };
+                write_hex(count, &mut number[..digits]);
+                HeaderValue::from_bytes(&id[..16 + digits]).unwrap_or_else(|_| HeaderValue::from_static("0"))
             }
         }
+    }
+}
+
+/// The last digits of `number` in base 16.
+fn write_hex(number: u64, digits: &mut [u8]) {
+    for (place, digit) in digits.iter_mut().rev().enumerate() {
+        *digit = b"0123456789abcdef"[(number >> (4 * place) & 15) as usize];
     }
 }
 

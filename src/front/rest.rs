@@ -1,18 +1,13 @@
-//! REST: JSON at the URLs of `google.api.http` bindings, as axum handlers.
+//! REST: JSON at the URLs of `google.api.http` bindings.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
-use axum::{
-    Router,
-    extract::{RawPathParams, Request},
-    routing::any,
-};
 use bytes::Bytes;
 use domain::{Code, Error};
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 
 use super::{
-    body::Body,
+    body::{Body, Lent},
     encoding::Encoding,
     gate::Gate,
     grpc,
@@ -20,12 +15,15 @@ use super::{
     limits,
     path::{self, Fields},
     receive::{self, Received, Room},
+    record::Record,
     rpc::{Codec, Input, Rpc},
     status, web,
 };
 
 /// The one content type with which a POST may mean another method (contract 7.2).
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
+
+const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
 
 /// One binding, as seen from one path.
 #[derive(Clone)]
@@ -39,48 +37,70 @@ struct Route {
 
 /// What is served at one path, by HTTP method.
 #[derive(Clone, Default)]
-struct Resource(Vec<(Method, Route)>);
+pub struct Resource {
+    /// The fields that the path has, in their order.
+    fields: Vec<&'static str>,
+    routes: Vec<(Method, Route)>,
+}
 
-/// The axum router of all REST bindings of `rpcs`.
-pub fn router(rpcs: &[Rpc], gate: &Arc<Gate>) -> Router {
-    let mut router = Router::new();
-    for (template, resource) in resources(rpcs) {
-        let (resource, gate) = (Arc::new(resource), gate.clone());
-        let handler = move |fields: RawPathParams, request: Request| async move {
-            let fields = fields.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-            answer(&resource, fields, &gate, request).await
-        };
-        router = router.route(&template, any(handler));
+/// All REST bindings, by path.
+pub struct Resources(matchit::Router<Resource>);
+
+impl Resources {
+    /// Those of `rpcs`.
+    ///
+    /// # Errors
+    /// If two templates cannot stand beside each other.
+    pub fn new(rpcs: &[Rpc]) -> Result<Self, matchit::InsertError> {
+        let mut router = matchit::Router::new();
+        for (template, mut resource) in resources(rpcs) {
+            resource.fields = fields(template).collect();
+            router.insert(template, resource)?;
+        }
+        Ok(Self(router))
     }
-    router
+
+    /// What is served at a path in its one spelling, and the fields that it sets.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for an invalid percent escape, or what is not UTF-8 once decoded.
+    pub fn at(&self, path: &str) -> Result<Option<(&Resource, Fields)>, Error> {
+        let Ok(found) = self.0.at(path) else { return Ok(None) };
+        let values = found.params.iter().map(|(_, value)| path::decode(value));
+        let fields = found.value.fields.iter().zip(values);
+        let fields = fields.map(|(name, value)| Ok((Cow::Borrowed(*name), value?.into_owned())));
+        Ok(Some((found.value, fields.collect::<Result<_, Error>>()?)))
+    }
+}
+
+/// The names of a template's fields.
+fn fields(template: &'static str) -> impl Iterator<Item = &'static str> {
+    template.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
 }
 
 /// Every path template, with what is served there.
 ///
 /// Two things that a router would not do by itself: a template of literals must not hide the methods of one with a
 /// field in that place (`GET /metadata/_search` is the key `_search`), and a last field may be empty.
-fn resources(rpcs: &[Rpc]) -> BTreeMap<String, Resource> {
-    let mut resources: BTreeMap<String, Resource> = BTreeMap::new();
+fn resources(rpcs: &[Rpc]) -> BTreeMap<&'static str, Resource> {
+    let mut resources: BTreeMap<&'static str, Resource> = BTreeMap::new();
     for rpc in rpcs {
         for binding in rpc.bindings {
             let (takes_body, takes_query) = (binding.takes_body, binding.takes_query);
             let route = Route { rpc: rpc.clone(), takes_body, takes_query, literals: Vec::new() };
-            resources
-                .entry(binding.template.to_owned())
-                .or_default()
-                .0
-                .push((binding.http_method.clone(), route));
+            let resource = resources.entry(binding.template).or_default();
+            resource.routes.push((binding.http_method.clone(), route));
         }
     }
-    let templates: Vec<String> = resources.keys().cloned().collect();
+    let templates: Vec<&str> = resources.keys().copied().collect();
     for template in &templates {
         for other in templates.iter().filter(|other| *other != template) {
             let Some(literals) = shadowed(template, other) else { continue };
             let hidden = resources.get(other).cloned().unwrap_or_default();
-            let resource = resources.entry(template.clone()).or_default();
-            for (method, route) in hidden.0 {
-                if !resource.0.iter().any(|(taken, _)| *taken == method) {
-                    resource.0.push((method, Route { literals: literals.clone(), ..route }));
+            let resource = resources.entry(template).or_default();
+            for (method, route) in hidden.routes {
+                if !resource.routes.iter().any(|(taken, _)| *taken == method) {
+                    resource.routes.push((method, Route { literals: literals.clone(), ..route }));
                 }
             }
         }
@@ -88,17 +108,17 @@ fn resources(rpcs: &[Rpc]) -> BTreeMap<String, Resource> {
             template.strip_suffix('}').and_then(|template| template.rsplit_once('{'))
         {
             let mut resource = resources.get(template).cloned().unwrap_or_default();
-            for (_, route) in &mut resource.0 {
-                route.literals.push((field.to_owned(), String::new()));
+            for (_, route) in &mut resource.routes {
+                route.literals.push((field.into(), String::new()));
             }
-            resources.insert(parent.to_owned(), resource);
+            resources.insert(parent, resource);
         }
     }
     resources
 }
 
 /// If `general` also matches the literal path `special`: the fields' values there.
-fn shadowed(special: &str, general: &str) -> Option<Fields> {
+fn shadowed(special: &'static str, general: &'static str) -> Option<Fields> {
     if special.split('/').count() != general.split('/').count() {
         return None;
     }
@@ -106,7 +126,7 @@ fn shadowed(special: &str, general: &str) -> Option<Fields> {
     for (here, there) in special.split('/').zip(general.split('/')) {
         match there.strip_prefix('{').and_then(|field| field.strip_suffix('}')) {
             _ if here == there => {}
-            Some(field) if !here.starts_with('{') => literals.push((field.to_owned(), here.to_owned())),
+            Some(field) if !here.starts_with('{') => literals.push((field.into(), here.to_owned())),
             _ => return None,
         }
     }
@@ -115,14 +135,20 @@ fn shadowed(special: &str, general: &str) -> Option<Fields> {
 
 impl Resource {
     fn route(&self, method: &Method) -> Option<&Route> {
-        self.0.iter().find(|(bound, _)| bound == method).map(|(_, route)| route)
+        self.routes.iter().find(|(bound, _)| bound == method).map(|(_, route)| route)
     }
 }
 
-async fn answer(resource: &Resource, mut fields: Fields, gate: &Gate, request: Request) -> Response<Body> {
+/// Answers a request to a resource, whose path has set `fields`.
+pub async fn answer(
+    gate: &Gate,
+    (resource, mut fields): (&Resource, Fields),
+    request: Request<Lent>,
+    record: &Arc<Record>,
+) -> Response<Body> {
     let form = request.method() == Method::POST
         && request.headers().get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes() == FORM);
-    let method = match request.headers().get("x-http-method-override") {
+    let method = match request.headers().get(METHOD_OVERRIDE) {
         Some(method) if form && !method.is_empty() => {
             Method::from_bytes(&method.as_bytes().to_ascii_uppercase()).unwrap_or_default()
         }
@@ -136,10 +162,12 @@ async fn answer(resource: &Resource, mut fields: Fields, gate: &Gate, request: R
     match Encoding::of(request.headers(), false) {
         // The documented URL in the other documented content types (departure D17).
         Some(encoding) if route.takes_body => match encoding {
-            Encoding::Grpc(_) => Box::pin(grpc::answer(gate, &route.rpc, fields, encoding, request)).await,
-            _ => Box::pin(web::answer(gate, &route.rpc, fields, encoding, request)).await,
+            Encoding::Grpc(_) => {
+                Box::pin(grpc::answer(gate, &route.rpc, fields, encoding, request, record)).await
+            }
+            _ => Box::pin(web::answer(gate, &route.rpc, fields, encoding, request, record)).await,
         },
-        _ => Box::pin(json(gate, route, fields, form && method != Method::POST, request)).await,
+        _ => Box::pin(json(gate, route, fields, form && method != Method::POST, request, record)).await,
     }
 }
 
@@ -149,11 +177,12 @@ async fn json(
     route: &Route,
     path_fields: Fields,
     form: bool,
-    request: Request,
+    request: Request<Lent>,
+    record: &Arc<Record>,
 ) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let query = parts.uri.query().unwrap_or_default().to_owned();
-    let head = match Head::read(parts, Encoding::Rest) {
+    let head = match Head::read(parts, Encoding::Rest, record.clone()) {
         Ok(head) => head,
         Err(response) => return response,
     };

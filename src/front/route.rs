@@ -1,18 +1,19 @@
 //! The content-type-aware service: which front speaks for a request.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeSet, HashMap},
     sync::Arc,
 };
 
 use axum::{Router, extract};
 use bytes::Bytes;
-use domain::{Code, Language};
+use domain::{Code, Error, Language};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header, uri::PathAndQuery};
 use tower::{BoxError, ServiceExt};
 
 use super::{
-    body::{Body, DRAIN_TIME_MAX, LATE_DRAIN_TIME_MAX, Leftover},
+    body::{Body, DRAIN_TIME_MAX, LATE_DRAIN_TIME_MAX, Leftover, Lent},
     connect,
     connection::TeTrailers,
     cors,
@@ -25,7 +26,7 @@ use super::{
     record::{Open, Record},
     reflection::{self, StandardServices},
     request_id::{RequestIds, X_REQUEST_ID},
-    rest,
+    rest::{self, Resources},
     rpc::Rpc,
     status, web,
 };
@@ -46,7 +47,9 @@ pub struct Front {
     standard: StandardServices,
     /// All names, for errors.
     services: Arc<[&'static str]>,
-    http: Router,
+    rest: Resources,
+    /// What is no RPC.
+    pages: Router,
     gate: Arc<Gate>,
     rest_prefixes: BTreeSet<&'static str>,
     request_ids: RequestIds,
@@ -57,7 +60,7 @@ impl Front {
     /// document in JSON; `process` is random, and makes request ids unique among all fronts of all processes.
     ///
     /// # Errors
-    /// If `descriptors` does not decode.
+    /// If `descriptors` does not decode, or the URLs of `rpcs` cannot be told apart.
     pub fn new(
         rpcs: Vec<Rpc>,
         pages: Router,
@@ -72,14 +75,15 @@ impl Front {
         let services: Arc<[&'static str]> =
             rpcs.iter().map(|rpc| rpc.service).chain(standard.names()).collect();
         let known = services.clone();
-        let fallback = async move |request: extract::Request| not_found(&request, &known);
+        let fallback = async move |request: extract::Request| {
+            let record = request.extensions().get::<Arc<Record>>().cloned().unwrap_or_default();
+            not_found(&request, &record, &known)
+        };
         Ok(Self {
             services,
             standard,
-            http: rest::router(&rpcs, &gate)
-                .merge(operations::router(&health, &gate.metrics, openapi))
-                .merge(pages)
-                .fallback(fallback),
+            rest: Resources::new(&rpcs)?,
+            pages: operations::router(&health, &gate.metrics, openapi).merge(pages).fallback(fallback),
             gate,
             rest_prefixes: rpcs
                 .iter()
@@ -96,20 +100,18 @@ impl Front {
         &self.gate
     }
 
-    /// Answers a request from `peer`, and writes its line in the log.
-    pub async fn answer<B>(&self, mut request: Request<B>, peer: Peer) -> Response<Body>
+    /// Answers a request from `peer`, and writes its line in the log. `te` is told whether its connection can go on.
+    pub async fn answer<B>(&self, request: Request<B>, peer: Peer, te: Option<&TeTrailers>) -> Response<Body>
     where
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
-        let request_id = self.request_ids.of(request.headers());
+        let mut request_id = self.request_ids.of(request.headers());
         let record = Arc::new(Record::new(peer, request_id.clone()));
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let open = Open::new(method, uri, record.clone(), &self.gate.metrics);
-        let leftover = Leftover::default();
-        let te = request.extensions_mut().remove::<TeTrailers>();
-        let mut request = request.map(|body| leftover.lend(Body::new(body)));
-        request.extensions_mut().insert(record.clone());
+        let (parts, body) = request.into_parts();
+        let (body, leftover) = Leftover::lend(body);
+        let request = Request::from_parts(parts, body);
 
         let mut response = match cors::preflight(&request) {
             Some(response) => response,
@@ -133,69 +135,78 @@ impl Front {
         open.answered(response.status());
         let headers = response.headers_mut();
         headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        // Each is another one: HTTP/2 need not remember it.
+        request_id.set_sensitive(true);
         headers.insert(X_REQUEST_ID, request_id);
         response
     }
 
-    async fn route(&self, mut request: Request<Body>, record: &Record) -> Response<Body> {
+    async fn route(&self, mut request: Request<Lent>, record: &Arc<Record>) -> Response<Body> {
         let path = request.uri().path();
         if let Some(rpc) = self.rpcs.get(path) {
-            return self.at_rpc(rpc, request).await;
+            return self.at_rpc(rpc, request, record).await;
         }
         if let Some(service) = self.standard.at(path) {
             return match Encoding::of(request.headers(), false) {
                 _ if request.method() != Method::POST => method_not_allowed(),
                 Some(encoding @ Encoding::Grpc(_)) if !encoding.is_json() => {
-                    reflection::answer(service, encoding, request).await
+                    Box::pin(reflection::answer(service, encoding, request, record)).await
                 }
                 _ => unsupported_media_type(ACCEPT_POST_GRPC),
             };
         }
         let encoding = Encoding::of(request.headers(), false);
+        let malformed = |error: &Error| {
+            status::draw(&error.to_status(Language::En), encoding.unwrap_or(Encoding::Rest), record)
+        };
         let canonical = match path::canonical(path) {
             Ok(canonical) => canonical,
-            Err(error) => {
-                return status::draw(
-                    &error.to_status(Language::En),
-                    encoding.unwrap_or(Encoding::Rest),
-                    record,
-                );
-            }
+            Err(error) => return malformed(&error),
         };
         let beside =
             |prefix: &&str| canonical.strip_prefix(*prefix).is_some_and(|rest| !rest.starts_with('/'));
         if encoding.is_none() && self.rest_prefixes.iter().any(beside) {
             return status::plain(StatusCode::BAD_REQUEST, Code::InvalidArgument, "Bad Request");
         }
-        if canonical.contains("//") {
+        if canonical.as_bytes().windows(2).any(|two| two == b"//") {
             // Only the last field of a path may be empty.
-            return not_found(&request, &self.services);
+            return not_found(&request, record, &self.services);
         }
-        if let std::borrow::Cow::Owned(canonical) = canonical
+        match self.rest.at(&canonical) {
+            Ok(Some(resource)) => {
+                let is_head = request.method() == Method::HEAD;
+                let response = rest::answer(&self.gate, resource, request, record).await;
+                return if is_head { response.map(|_| Body::empty()) } else { response };
+            }
+            Ok(None) => {}
+            Err(error) => return malformed(&error),
+        }
+        if let Cow::Owned(canonical) = canonical
             && let Some(uri) = with_path(request.uri(), &canonical)
         {
             *request.uri_mut() = uri;
         }
-        match self.http.clone().oneshot(request).await {
-            Ok(response) => response,
+        request.extensions_mut().insert(record.clone());
+        match self.pages.clone().oneshot(request).await {
+            Ok(response) => response.map(Body::new),
             Err(never) => match never {},
         }
     }
 
-    async fn at_rpc(&self, rpc: &Rpc, request: Request<Body>) -> Response<Body> {
+    async fn at_rpc(&self, rpc: &Rpc, request: Request<Lent>, record: &Arc<Record>) -> Response<Body> {
         if request.method() != Method::POST {
             return method_not_allowed();
         }
         // In boxes, as a future is moved several times before it is first polled, and these are large.
         match Encoding::of(request.headers(), true) {
             Some(encoding @ Encoding::Grpc(_)) => {
-                Box::pin(grpc::answer(&self.gate, rpc, Vec::new(), encoding, request)).await
+                Box::pin(grpc::answer(&self.gate, rpc, Vec::new(), encoding, request, record)).await
             }
             Some(encoding @ (Encoding::Web(_) | Encoding::WebText(_))) => {
-                Box::pin(web::answer(&self.gate, rpc, Vec::new(), encoding, request)).await
+                Box::pin(web::answer(&self.gate, rpc, Vec::new(), encoding, request, record)).await
             }
             Some(Encoding::Connect(codec)) => {
-                Box::pin(connect::answer(&self.gate, rpc, codec, request)).await
+                Box::pin(connect::answer(&self.gate, rpc, codec, request, record)).await
             }
             Some(Encoding::Rest) | None => unsupported_media_type(ACCEPT_POST),
         }
@@ -212,21 +223,19 @@ fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-fn not_found(request: &Request<Body>, services: &[&'static str]) -> Response<Body> {
+fn not_found<B>(request: &Request<B>, record: &Record, services: &[&'static str]) -> Response<Body> {
     // JSON alone says nothing here, but this header does.
     let says_connect = request.headers().contains_key("connect-protocol-version");
-    match (Encoding::of(request.headers(), says_connect), request.extensions().get::<Arc<Record>>()) {
-        (Some(encoding), Some(record)) => {
-            let services = services.iter().copied();
-            let mut response = reflection::unknown(request.uri().path(), services, encoding, record);
-            if matches!(encoding, Encoding::Connect(_)) {
-                // The HTTP status from which a client infers the code (Connect protocol, "HTTP to Error Code").
-                *response.status_mut() = StatusCode::NOT_FOUND;
-            }
-            response
-        }
-        _ => status::plain(StatusCode::NOT_FOUND, Code::NotFound, "Not Found"),
+    let Some(encoding) = Encoding::of(request.headers(), says_connect) else {
+        return status::plain(StatusCode::NOT_FOUND, Code::NotFound, "Not Found");
+    };
+    let services = services.iter().copied();
+    let mut response = reflection::unknown(request.uri().path(), services, encoding, record);
+    if matches!(encoding, Encoding::Connect(_)) {
+        // The HTTP status from which a client infers the code (Connect protocol, "HTTP to Error Code").
+        *response.status_mut() = StatusCode::NOT_FOUND;
     }
+    response
 }
 
 fn method_not_allowed() -> Response<Body> {

@@ -373,7 +373,8 @@ mod tests {
     async fn a_stream_without_news_is_not_one_that_nobody_reads() {
         let traffic = Traffic::new();
         let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Bytes, axum::Error>>(1);
-        let body = Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(receiver));
+        let stream = tokio_stream::wrappers::ReceiverStream::new(receiver);
+        let body = Body::new(axum::body::Body::from_stream(stream));
         let mut reply = traffic.request().reply(body, Version::HTTP_2);
         sender.send(Ok(Bytes::from("news"))).await.unwrap();
         assert_eq!(reply.frame().await.unwrap().unwrap().into_data().unwrap(), "news");

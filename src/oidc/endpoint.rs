@@ -20,7 +20,7 @@ use super::{
 use crate::{
     api::{Gatekeeper, Realm, unavailable},
     authority::{Authority, State},
-    front::{Body, Encoding, Head, Limits},
+    front::{Body, Encoding, Head, Limits, Record},
 };
 
 /// How long a form may be, in bytes.
@@ -71,7 +71,8 @@ pub(super) async fn answer(endpoint: &Endpoint, desk: &Desk, request: Request) -
     let (parts, body) = request.into_parts();
     let (method, query) = (parts.method.clone(), parts.uri.query().unwrap_or_default().to_owned());
     let asked = Instant::now();
-    let head = match Head::read(parts, Encoding::Rest) {
+    let record = parts.extensions.get::<Arc<Record>>().cloned().unwrap_or_default();
+    let head = match Head::read(parts, Encoding::Rest, record) {
         Ok(head) => head,
         Err(response) => return response,
     };

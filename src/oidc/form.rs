@@ -2,13 +2,12 @@
 
 use std::fmt;
 
-use axum::body::to_bytes;
+use axum::body::{Body, to_bytes};
 use bytes::Bytes;
 use http::{HeaderMap, header};
 use percent_encoding::percent_decode;
 
 use super::reply::Failure;
-use crate::front::Body;
 
 /// Names and values, in their order.
 #[derive(Default)]

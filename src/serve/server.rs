@@ -300,7 +300,7 @@ mod tests {
     fn head(server: &Server) -> Arc<Head> {
         let token = server.development.as_ref().unwrap().token.expose_secret();
         let request = Request::builder().header("authorization", format!("Bearer {token}")).body(()).unwrap();
-        Head::read(request.into_parts().0, Encoding::Rest).unwrap()
+        Head::read(request.into_parts().0, Encoding::Rest, Arc::default()).unwrap()
     }
 
     #[tokio::test(start_paused = true)]
