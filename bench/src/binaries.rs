@@ -8,36 +8,16 @@ use std::{
 
 use crate::{
     Error,
-    call::Protocol,
     directory::{self, Login},
+    go,
 };
-
-/// The bare servers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bare {
-    Echo,
-    Axum,
-    Tonic,
-    /// No bare server at all: another metagate.
-    Beside,
-}
-
-impl Bare {
-    /// As the tables, and its command line, name it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Echo => "echo",
-            Self::Axum => "axum",
-            Self::Tonic => "tonic",
-            Self::Beside => "the other",
-        }
-    }
-}
 
 /// Where the programs are.
 pub struct Binaries {
+    /// Those of the profile.
     folder: PathBuf,
     beside: Option<PathBuf>,
+    skip_build: bool,
 }
 
 impl Binaries {
@@ -62,7 +42,7 @@ impl Binaries {
                 return Err(format!("there is no {}; build it first", folder.join(name).display()).into());
             }
         }
-        Ok(Self { folder, beside })
+        Ok(Self { folder, beside, skip_build })
     }
 
     /// metagate as it comes, on a free port, with a directory that is written to `folder`.
@@ -95,6 +75,11 @@ impl Binaries {
         Ok(Some(command))
     }
 
+    /// Whether no other metagate was given.
+    pub fn is_alone(&self) -> bool {
+        self.beside.is_none()
+    }
+
     /// The same, with a counter of its sync calls.
     pub fn counted(&self, folder: &Path, storage: &str) -> Result<(Command, Counter), Error> {
         let counter = Counter(folder.join("syncs"));
@@ -104,14 +89,19 @@ impl Binaries {
         Ok((command, counter))
     }
 
-    /// A bare server.
-    pub fn bare(&self, bare: Bare, protocol: Protocol) -> Command {
+    /// A bare server, or what else this program of many names does; `arguments` say.
+    pub fn bare(&self, arguments: &[&str]) -> Command {
         let mut command = self.program("baseline");
-        command.arg(bare.name()).arg(match protocol {
-            Protocol::Http1 => "http1",
-            Protocol::Http2 => "http2",
-        });
+        command.args(arguments);
         command
+    }
+
+    /// The bare servers in Go; built first, unless that is skipped.
+    ///
+    /// # Errors
+    /// If there is no Go, or its modules cannot be had.
+    pub fn go(&self) -> Result<go::Programs, Error> {
+        go::Programs::build(self.folder.parent().unwrap_or(&self.folder), self.skip_build)
     }
 
     fn program(&self, name: &str) -> Command {

@@ -5,18 +5,51 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::Full;
 use metagate::api::generated::zitadel::{
-    management::v1::{GetOrgMetadataRequest, ListOrgMetadataRequest, SetOrgMetadataRequest},
+    management::v1::{
+        BulkSetOrgMetadataRequest, GetOrgMetadataRequest, ListOrgMetadataRequest, SetOrgMetadataRequest,
+        bulk_set_org_metadata_request,
+    },
     v1::ListQuery,
 };
 use prost::Message;
 
 use crate::{Error, directory};
 
-/// How many keys there are.
+/// How many keys there are, of values that are not large.
 pub const KEYS: usize = 1_000;
 
-/// How many items a list asks for.
+/// How many items a list asks for, of values that are not large.
 pub const PAGE: u32 = 100;
+
+/// How many values a bulk sets, if they are not large.
+const BULK: usize = 10;
+
+/// How many bytes the values of an organization may have.
+const STORED_BYTES_MAX: usize = 100_000_000;
+
+/// How many bytes a page may have: what ZITADEL sends, at most.
+const PAGE_BYTES_MAX: usize = 10 << 20;
+
+/// How many bytes a bulk may have: what ZITADEL takes, at most.
+const BULK_BYTES_MAX: usize = 4 << 20;
+
+/// No key and no details are longer.
+const ENTRY_BYTES: usize = 128;
+
+/// How many keys of values of this size there are.
+pub fn keys(value_bytes: usize) -> usize {
+    (STORED_BYTES_MAX / value_bytes).min(KEYS)
+}
+
+/// How many values of this size a list asks for.
+pub fn page(value_bytes: usize) -> usize {
+    (PAGE_BYTES_MAX / (value_bytes + ENTRY_BYTES)).min(PAGE as usize)
+}
+
+/// How many values of this size a bulk sets.
+pub fn bulk(value_bytes: usize) -> usize {
+    (BULK_BYTES_MAX / (value_bytes + ENTRY_BYTES)).min(BULK)
+}
 
 /// How many bytes the requests of a case may have together; there are as many different ones as fit, up to [`KEYS`].
 const PREPARED_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -77,15 +110,20 @@ pub enum Operation {
     Set,
     Get,
     List,
+    Bulk,
 }
 
 impl Operation {
     /// All, in the order of the tables.
-    pub const ALL: [Self; 3] = [Self::Set, Self::Get, Self::List];
+    pub const ALL: [Self; 4] = [Self::Set, Self::Get, Self::List, Self::Bulk];
 
     /// The bytes of values that one call moves.
     pub fn value_bytes(self, value_bytes: usize) -> usize {
-        if self == Self::List { value_bytes * PAGE as usize } else { value_bytes }
+        match self {
+            Self::Set | Self::Get => value_bytes,
+            Self::List => value_bytes * page(value_bytes),
+            Self::Bulk => value_bytes * bulk(value_bytes),
+        }
     }
 }
 
@@ -93,6 +131,8 @@ impl Operation {
 pub struct Calls {
     pub protocol: Protocol,
     pub requests: Vec<Request<Full<Bytes>>>,
+    /// How many bytes of values one of them moves, more or less.
+    pub value_bytes: usize,
     ending: Ending,
     answer_bytes_min: usize,
 }
@@ -124,8 +164,10 @@ impl Calls {
     /// The same operation on one key after the other, by one caller after the other.
     pub fn new(encoding: Encoding, operation: Operation, value_bytes: usize) -> Result<Self, Error> {
         let different = match operation {
-            Operation::Set => (PREPARED_BYTES_MAX / value_bytes).min(KEYS),
-            Operation::Get | Operation::List => KEYS,
+            Operation::Set | Operation::Bulk => {
+                (PREPARED_BYTES_MAX / operation.value_bytes(value_bytes)).min(keys(value_bytes))
+            }
+            Operation::Get | Operation::List => keys(value_bytes),
         };
         Self::prepare(encoding, operation, value_bytes, different)
     }
@@ -152,7 +194,13 @@ impl Calls {
         request.headers_mut().insert("x-zitadel-orgid", directory::organization(index).parse()?);
         *request.body_mut() = Full::new(body.into());
         let protocol = Encoding::Rest.protocol();
-        Ok(Self { protocol, requests: vec![request], ending: Ending::Http, answer_bytes_min: bytes_min })
+        Ok(Self {
+            protocol,
+            requests: vec![request],
+            value_bytes: bytes_min,
+            ending: Ending::Http,
+            answer_bytes_min: bytes_min,
+        })
     }
 
     /// Gets, each in another organization, all over them.
@@ -172,7 +220,7 @@ impl Calls {
 
     /// Sets every key.
     pub fn fill(encoding: Encoding, value_bytes: usize) -> Result<Self, Error> {
-        Self::prepare(encoding, Operation::Set, value_bytes, KEYS)
+        Self::prepare(encoding, Operation::Set, value_bytes, keys(value_bytes))
     }
 
     fn prepare(
@@ -191,21 +239,31 @@ impl Calls {
             Encoding::GrpcWeb => Ending::Body,
             Encoding::GrpcWebText => Ending::Text,
         };
-        let answer_bytes_min =
-            if operation == Operation::Set { 1 } else { operation.value_bytes(value_bytes) };
-        Ok(Self { protocol: encoding.protocol(), requests, ending, answer_bytes_min })
+        let answer_bytes_min = if matches!(operation, Operation::Set | Operation::Bulk) {
+            1
+        } else {
+            operation.value_bytes(value_bytes)
+        };
+        let value_bytes = operation.value_bytes(value_bytes);
+        Ok(Self { protocol: encoding.protocol(), requests, value_bytes, ending, answer_bytes_min })
     }
 
     /// Requests whose HTTP status says how they went.
     pub fn of(protocol: Protocol, requests: Vec<Request<Full<Bytes>>>) -> Self {
-        Self { protocol, requests, ending: Ending::Http, answer_bytes_min: 1 }
+        Self { protocol, requests, value_bytes: 1_000, ending: Ending::Http, answer_bytes_min: 1 }
     }
 
     /// A body that comes back as it is.
     pub fn echo(protocol: Protocol, value_bytes: usize) -> Result<Self, Error> {
         let body = value(value_bytes);
         let request = Request::post(uri(protocol, "/")).header("host", HOST).body(Full::new(body))?;
-        Ok(Self { protocol, requests: vec![request], ending: Ending::Http, answer_bytes_min: value_bytes })
+        Ok(Self {
+            protocol,
+            requests: vec![request],
+            value_bytes,
+            ending: Ending::Http,
+            answer_bytes_min: value_bytes,
+        })
     }
 
     /// Whether an answer is a success, and whole.
@@ -252,16 +310,18 @@ fn request(
         (Encoding::Rest, Operation::Set) => (Method::POST, format!("/management/v1/metadata/{key}")),
         (Encoding::Rest, Operation::Get) => (Method::GET, format!("/management/v1/metadata/{key}")),
         (Encoding::Rest, Operation::List) => (Method::POST, "/management/v1/metadata/_search".to_owned()),
+        (Encoding::Rest, Operation::Bulk) => (Method::POST, "/management/v1/metadata/_bulk".to_owned()),
         (_, Operation::Set) => (Method::POST, format!("{SERVICE}/SetOrgMetadata")),
         (_, Operation::Get) => (Method::POST, format!("{SERVICE}/GetOrgMetadata")),
         (_, Operation::List) => (Method::POST, format!("{SERVICE}/ListOrgMetadata")),
+        (_, Operation::Bulk) => (Method::POST, format!("{SERVICE}/BulkSetOrgMetadata")),
     };
     let body = match encoding {
         Encoding::Rest if operation == Operation::Get => Bytes::new(),
-        Encoding::Rest | Encoding::ConnectJson => json(operation, &key, value),
-        Encoding::ConnectProto => message(operation, key, value),
-        Encoding::Grpc | Encoding::GrpcWeb => envelope(&message(operation, key, value))?,
-        Encoding::GrpcWebText => STANDARD.encode(envelope(&message(operation, key, value))?).into(),
+        Encoding::Rest | Encoding::ConnectJson => json(operation, index, value),
+        Encoding::ConnectProto => message(operation, index, value),
+        Encoding::Grpc | Encoding::GrpcWeb => envelope(&message(operation, index, value))?,
+        Encoding::GrpcWebText => STANDARD.encode(envelope(&message(operation, index, value))?).into(),
     };
     let mut request = Request::builder()
         .method(http_method)
@@ -293,22 +353,39 @@ fn uri(protocol: Protocol, path: &str) -> String {
     }
 }
 
-fn json(operation: Operation, key: &str, value: &[u8]) -> Bytes {
+/// The keys that the bulk number `index` sets: no two of them are the same.
+fn bulk_keys(index: usize, value_bytes: usize) -> impl Iterator<Item = String> {
+    let (keys, count) = (keys(value_bytes), bulk(value_bytes));
+    (index * count..(index + 1) * count).map(move |index| key(index % keys))
+}
+
+fn json(operation: Operation, index: usize, value: &[u8]) -> Bytes {
+    let entry = |key: String| format!(r#"{{"key":"{key}","value":"{}"}}"#, STANDARD.encode(value));
     match operation {
-        Operation::Set => format!(r#"{{"key":"{key}","value":"{}"}}"#, STANDARD.encode(value)),
-        Operation::Get => format!(r#"{{"key":"{key}"}}"#),
-        Operation::List => format!(r#"{{"query":{{"limit":{PAGE}}}}}"#),
+        Operation::Set => entry(key(index)),
+        Operation::Get => format!(r#"{{"key":"{}"}}"#, key(index)),
+        Operation::List => format!(r#"{{"query":{{"limit":{}}}}}"#, page(value.len())),
+        Operation::Bulk => {
+            let entries: Vec<_> = bulk_keys(index, value.len()).map(entry).collect();
+            format!(r#"{{"metadata":[{}]}}"#, entries.join(","))
+        }
     }
     .into()
 }
 
-fn message(operation: Operation, key: String, value: &Bytes) -> Bytes {
+fn message(operation: Operation, index: usize, value: &Bytes) -> Bytes {
     match operation {
-        Operation::Set => SetOrgMetadataRequest { key, value: value.clone() }.encode_to_vec(),
-        Operation::Get => GetOrgMetadataRequest { key }.encode_to_vec(),
+        Operation::Set => SetOrgMetadataRequest { key: key(index), value: value.clone() }.encode_to_vec(),
+        Operation::Get => GetOrgMetadataRequest { key: key(index) }.encode_to_vec(),
         Operation::List => {
-            let query = ListQuery { limit: PAGE, ..Default::default() };
+            let limit = page(value.len()) as u32;
+            let query = ListQuery { limit, ..Default::default() };
             ListOrgMetadataRequest { query: Some(query), queries: Vec::new() }.encode_to_vec()
+        }
+        Operation::Bulk => {
+            let metadata = bulk_keys(index, value.len())
+                .map(|key| bulk_set_org_metadata_request::Metadata { key, value: value.clone() });
+            BulkSetOrgMetadataRequest { metadata: metadata.collect() }.encode_to_vec()
         }
     }
     .into()

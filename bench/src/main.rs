@@ -1,30 +1,45 @@
-//! metagate's figures: beside bare servers, beside the disk, and at its start. README.md says what they mean.
+//! metagate's figures: beside bare servers, beside the disk, and by itself. README.md says what they mean.
 
 mod binaries;
 mod call;
 mod comparison;
+mod cores;
 mod directory;
 mod disk;
 mod figures;
 mod filled;
+mod go;
+mod latency;
 mod load;
 mod logins;
 mod machine;
+mod memory;
 mod pages;
 mod postgres;
 mod process;
 mod reads;
 mod scale;
+mod side;
 mod start;
 mod streams;
 mod tables;
+mod targets;
 mod writers;
 
-use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::{Parser, ValueEnum};
 
 use binaries::Binaries;
+use targets::Target;
+
+/// Where the tables of whole runs are kept.
+const RESULTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/results");
 
 /// Why a run stops: it is told, and ends.
 type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -44,8 +59,8 @@ struct Cli {
     /// Another metagate, such as the last release, to compare with in place of the bare servers.
     #[arg(long)]
     beside: Option<PathBuf>,
-    /// Rounds of each of two servers, in turn.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    /// Rounds of each server, in turn.
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u16).range(1..))]
     pairs: u16,
     /// Calls of a round, at most; there are fewer of large values.
     #[arg(long, default_value_t = 4_000)]
@@ -56,15 +71,21 @@ struct Cli {
     /// Where the stores are: a folder on the disk that is measured.
     #[arg(long, default_value = "target")]
     folder: PathBuf,
-    /// Writes the tables to a file too.
+    /// Where the tables are written to besides; of a run of everything that is not quick, `bench/results/DATE-MACHINE.md`.
     #[arg(long)]
     out: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Section {
-    /// Every encoding beside a bare server.
+    /// Every encoding beside bare servers.
     Encodings,
+    /// How long calls take at half of the peak.
+    Latency,
+    /// Large values in flight, and idle connections.
+    Memory,
+    /// One core beside all of them.
+    Cores,
     /// SQLite beside the disk and the memory store.
     Writers,
     /// PostgreSQL, beside what pgbench does with it.
@@ -124,31 +145,81 @@ async fn run(cli: Cli) -> Result<(), Error> {
     let sections = if cli.sections.is_empty() { Section::value_variants() } else { &cli.sections };
     fs::create_dir_all(&cli.folder)?;
     let folder = tempfile::tempdir_in(&cli.folder)?;
-    let mut text = format!("{}; profile {}\n", machine::description(folder.path()), cli.profile);
+    let (mut tables, mut targets) = (String::new(), Vec::new());
     for section in sections {
-        let table = match section {
-            Section::Encodings => {
-                tables::comparisons(&comparison::run(&binaries, folder.path(), &extent).await?)
-            }
-            Section::Writers => tables::writers(&writers::run(&binaries, folder.path(), &extent).await?),
-            Section::Postgres => match postgres::run(&binaries, folder.path(), &extent)? {
-                Ok(all) => tables::postgres(&all),
-                Err(reason) => format!("skipped: {reason}\n"),
-            },
-            Section::Reads => tables::reads(&reads::run(&binaries, folder.path(), &extent).await?),
-            Section::Pages => {
-                tables::pages(pages::sizes(&extent), &pages::run(&binaries, folder.path(), &extent).await?)
-            }
-            Section::Logins => tables::logins(&logins::run(&binaries, folder.path(), &extent).await?),
-            Section::Scale => tables::scale(&scale::run(&binaries, folder.path(), &extent).await?),
-            Section::Start => tables::starts(&start::run(&binaries, folder.path(), &extent).await?),
-        };
-        text.push('\n');
-        text.push_str(&table);
+        let report = section.report(&binaries, folder.path(), &extent).await?;
+        tables.push('\n');
+        tables.push_str(&report.tables);
+        targets.extend(report.targets);
     }
+    let machine = machine::description(folder.path());
+    let mut text = format!("# Figures of {}\n\n{machine}; profile {}\n", machine::date(), cli.profile);
+    if !targets.is_empty() {
+        text.push('\n');
+        text.push_str(&tables::targets(&targets));
+    }
+    text.push_str(&tables);
     print!("{text}");
-    if let Some(out) = cli.out {
+    let results = || PathBuf::from(RESULTS).join(format!("{}-{}.md", machine::date(), machine::name()));
+    let is_whole = cli.sections.is_empty() && !cli.quick && binaries.is_alone();
+    if let Some(out) = cli.out.or_else(|| is_whole.then(results)) {
+        if let Some(folder) = out.parent() {
+            fs::create_dir_all(folder)?;
+        }
         fs::write(out, text)?;
     }
     Ok(())
+}
+
+/// What a section has found.
+struct Report {
+    /// Markdown.
+    tables: String,
+    targets: Vec<Target>,
+}
+
+impl Section {
+    async fn report(self, binaries: &Binaries, folder: &Path, extent: &Extent) -> Result<Report, Error> {
+        let (tables, targets) = match self {
+            Self::Encodings => {
+                let all = comparison::run(binaries, folder, extent).await?;
+                (tables::comparisons(&all), all.targets())
+            }
+            Self::Latency => {
+                let all = latency::run(binaries, folder, extent).await?;
+                (tables::latencies(&all), all.targets())
+            }
+            Self::Memory => {
+                let all = memory::run(binaries, folder, extent).await?;
+                (tables::memory(&all), all.targets())
+            }
+            Self::Cores => (tables::cores(&cores::run(binaries, folder, extent).await?), Vec::new()),
+            Self::Writers => {
+                let all = writers::run(binaries, folder, extent).await?;
+                (tables::writers(&all), writers::targets(&all))
+            }
+            Self::Postgres => match postgres::run(binaries, folder, extent)? {
+                Ok(all) => (tables::postgres(&all), postgres::targets(&all)),
+                Err(reason) => (format!("PostgreSQL: skipped: {reason}\n"), Vec::new()),
+            },
+            Self::Reads => {
+                let all = reads::run(binaries, folder, extent).await?;
+                (tables::reads(&all), reads::targets(&all))
+            }
+            Self::Pages => {
+                let all = pages::run(binaries, folder, extent).await?;
+                (tables::pages(pages::sizes(extent), &all), Vec::new())
+            }
+            Self::Logins => (tables::logins(&logins::run(binaries, folder, extent).await?), Vec::new()),
+            Self::Scale => {
+                let all = scale::run(binaries, folder, extent).await?;
+                (tables::scale(&all), all.targets())
+            }
+            Self::Start => {
+                let all = start::run(binaries, folder, extent).await?;
+                (tables::starts(&all), all.targets())
+            }
+        };
+        Ok(Report { tables, targets })
+    }
 }

@@ -6,9 +6,10 @@ use crate::{
     Error, Extent,
     binaries::Binaries,
     call::{Calls, Encoding, Operation},
-    comparison::{Side, fill},
     figures::Spread,
     process::Server,
+    side::{Side, fill, in_turn},
+    targets::Target,
 };
 
 const VALUE_BYTES: usize = 100;
@@ -35,14 +36,12 @@ pub async fn run(binaries: &Binaries, folder: &Path, extent: &Extent) -> Result<
     for encoding in [Encoding::Rest, Encoding::Grpc] {
         eprintln!("Get on SQLite: {}", encoding.name());
         let calls = Arc::new(Calls::new(encoding, Operation::Get, VALUE_BYTES)?);
-        let mut ours = Side::open(&sqlite, calls.clone(), extent.requests).await?;
-        let mut theirs = Side::open(&memory, calls, extent.requests).await?;
-        for pair in 0..extent.pairs {
-            let [first, second] =
-                if pair % 2 == 0 { [&mut ours, &mut theirs] } else { [&mut theirs, &mut ours] };
-            first.round().await?;
-            second.round().await?;
+        let mut sides =
+            [Side::open(&sqlite, calls.clone(), extent).await?, Side::open(&memory, calls, extent).await?];
+        for round in 0..extent.pairs {
+            in_turn(&mut sides, round).await?;
         }
+        let [ours, theirs] = sides;
         let pairs: Vec<_> = ours.cpu().iter().copied().zip(theirs.cpu().iter().copied()).collect();
         all.push(Reads {
             encoding,
@@ -52,4 +51,13 @@ pub async fn run(binaries: &Binaries, folder: &Path, extent: &Extent) -> Result<
         });
     }
     Ok(all)
+}
+
+/// What is asked of the figures.
+pub fn targets(all: &[Reads]) -> Vec<Target> {
+    let target = |reads: &Reads| {
+        let what = format!("{} Get, 100 B, SQLite: CPU, to the memory store", reads.encoding.name());
+        Target::at_most(what, reads.to_memory, 1.5)
+    };
+    all.iter().map(target).collect()
 }
