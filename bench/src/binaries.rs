@@ -1,7 +1,9 @@
 //! The servers that are measured: how they are built, and what they are given.
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsString,
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -14,6 +16,7 @@ use crate::{
 
 /// Where the programs are.
 pub struct Binaries {
+    profile: String,
     /// Those of the profile.
     folder: PathBuf,
     beside: Option<PathBuf>,
@@ -24,8 +27,7 @@ impl Binaries {
     /// The programs of a profile; built first, unless `skip_build`.
     pub fn of(profile: &str, skip_build: bool, beside: Option<PathBuf>) -> Result<Self, Error> {
         if !skip_build {
-            let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-            let built = Command::new(cargo)
+            let built = Command::new(cargo())
                 .args(["build", "--profile", profile, "-p", "metagate", "-p", "metagate-bench"])
                 .args(["--bin", "metagate", "--bin", "baseline", "--bin", "counted"])
                 .status()?;
@@ -42,7 +44,40 @@ impl Binaries {
                 return Err(format!("there is no {}; build it first", folder.join(name).display()).into());
             }
         }
-        Ok(Self { folder, beside, skip_build })
+        Ok(Self { profile: profile.to_owned(), folder, beside, skip_build })
+    }
+
+    /// metagate with frame pointers and symbols, so that its stacks can be seen, on the memory store; built first, in a folder of its own,
+    /// unless that is skipped.
+    pub fn with_stacks(&self, folder: &Path) -> Result<Command, Error> {
+        let target = self.folder.parent().unwrap_or(&self.folder).join("flames");
+        if !self.skip_build {
+            let profile = self.profile.to_uppercase();
+            let built = Command::new(cargo())
+                .args([
+                    "build",
+                    "--profile",
+                    &self.profile,
+                    "-p",
+                    "metagate",
+                    "--bin",
+                    "metagate",
+                    "--target-dir",
+                ])
+                .arg(&target)
+                .env("RUSTFLAGS", "-C force-frame-pointers=yes")
+                .env(format!("CARGO_PROFILE_{profile}_DEBUG"), "line-tables-only")
+                .env(format!("CARGO_PROFILE_{profile}_STRIP"), "none")
+                .status()?;
+            if !built.success() {
+                return Err(format!("cargo build --profile {}: {built}", self.profile).into());
+            }
+        }
+        let profile = self.folder.file_name().unwrap_or_default();
+        let mut command = Self::without_settings(&target.join(profile).join("metagate"));
+        command.arg("serve");
+        settings(&mut command, folder, "memory:", 1, None)?;
+        Ok(command)
     }
 
     /// metagate as it comes, on a free port, with a directory that is written to `folder`.
@@ -116,6 +151,11 @@ impl Binaries {
         }
         command
     }
+}
+
+/// The one that runs this program, if one does.
+fn cargo() -> OsString {
+    env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
 fn settings(

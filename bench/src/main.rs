@@ -8,7 +8,9 @@ mod directory;
 mod disk;
 mod figures;
 mod filled;
+mod flames;
 mod go;
+mod instructions;
 mod latency;
 mod load;
 mod logins;
@@ -17,10 +19,10 @@ mod memory;
 mod pages;
 mod postgres;
 mod process;
-mod reads;
 mod scale;
 mod side;
 mod start;
+mod stores;
 mod streams;
 mod tables;
 mod targets;
@@ -47,7 +49,7 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 /// Measures metagate, and prints tables in Markdown on stdout.
 #[derive(Parser)]
 struct Cli {
-    /// What to measure; all if nothing is named.
+    /// What to measure; all but the pictures if nothing is named.
     #[arg(value_enum)]
     sections: Vec<Section>,
     /// How the servers are built.
@@ -86,12 +88,12 @@ enum Section {
     Memory,
     /// One core beside all of them.
     Cores,
-    /// SQLite beside the disk and the memory store.
+    /// SQLite and PostgreSQL beside the memory store.
+    Stores,
+    /// Writers to SQLite beside the disk and the memory store.
     Writers,
-    /// PostgreSQL, beside what pgbench does with it.
+    /// Writers to PostgreSQL, beside what pgbench does with it.
     Postgres,
-    /// A Get on SQLite beside the memory store.
-    Reads,
     /// A page of organizations with few and with many keys.
     Pages,
     /// Logins, and Gets with each kind of token.
@@ -100,6 +102,10 @@ enum Section {
     Scale,
     /// From the start to the first answer, and idle memory.
     Start,
+    /// Instructions a call, counted by valgrind.
+    Instructions,
+    /// Pictures of where the time goes; only if named.
+    Flames,
 }
 
 /// How much is measured.
@@ -142,7 +148,11 @@ async fn run(cli: Cli) -> Result<(), Error> {
             is_quick: false,
         }
     };
-    let sections = if cli.sections.is_empty() { Section::value_variants() } else { &cli.sections };
+    let is_named = |section: &&Section| match cli.sections.as_slice() {
+        [] => **section != Section::Flames,
+        named => named.contains(section),
+    };
+    let sections = Section::value_variants().iter().filter(is_named);
     fs::create_dir_all(&cli.folder)?;
     let folder = tempfile::tempdir_in(&cli.folder)?;
     let (mut tables, mut targets) = (String::new(), Vec::new());
@@ -194,18 +204,18 @@ impl Section {
                 (tables::memory(&all), all.targets())
             }
             Self::Cores => (tables::cores(&cores::run(binaries, folder, extent).await?), Vec::new()),
+            Self::Stores => {
+                let all = stores::run(binaries, folder, extent).await?;
+                (tables::stores(&all), all.targets())
+            }
             Self::Writers => {
                 let all = writers::run(binaries, folder, extent).await?;
                 (tables::writers(&all), writers::targets(&all))
             }
             Self::Postgres => match postgres::run(binaries, folder, extent)? {
                 Ok(all) => (tables::postgres(&all), postgres::targets(&all)),
-                Err(reason) => (format!("PostgreSQL: skipped: {reason}\n"), Vec::new()),
+                Err(reason) => (format!("## PostgreSQL\n\nSkipped: {reason}.\n"), Vec::new()),
             },
-            Self::Reads => {
-                let all = reads::run(binaries, folder, extent).await?;
-                (tables::reads(&all), reads::targets(&all))
-            }
             Self::Pages => {
                 let all = pages::run(binaries, folder, extent).await?;
                 (tables::pages(pages::sizes(extent), &all), Vec::new())
@@ -219,6 +229,14 @@ impl Section {
                 let all = start::run(binaries, folder, extent).await?;
                 (tables::starts(&all), all.targets())
             }
+            Self::Instructions => match instructions::run(binaries, folder, extent).await? {
+                Ok(all) => (tables::instructions(&all), Vec::new()),
+                Err(reason) => (format!("## Instructions\n\nSkipped: {reason}.\n"), Vec::new()),
+            },
+            Self::Flames => match flames::run(binaries, folder, Path::new(RESULTS), extent).await? {
+                Ok(files) => (tables::flames(&files), Vec::new()),
+                Err(reason) => (format!("## Flames\n\nSkipped: {reason}.\n"), Vec::new()),
+            },
         };
         Ok(Report { tables, targets })
     }

@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{self, BufRead, BufReader, Read, Write},
     net::SocketAddr,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     thread,
     time::Duration,
 };
@@ -62,6 +62,11 @@ impl Server {
         Ok(Self { child, pid, address })
     }
 
+    /// Its process.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
     /// The CPU time that it has used so far, in user and kernel, of all its threads.
     pub fn cpu(&self) -> Result<Duration, Error> {
         Ok(clock_gettime(ClockId::pid_cpu_clock_id(self.pid)?)?.into())
@@ -92,10 +97,15 @@ impl Server {
         Ok(number.ok_or_else(|| format!("no {name} in /proc/{}/status", self.pid))?? * 1024)
     }
 
-    /// Asks it to end in order, and waits until it has.
-    pub fn stop(mut self) -> Result<(), Error> {
+    /// Asks it to end, and waits until it has, however it does.
+    pub fn end(mut self) -> Result<ExitStatus, Error> {
         kill(self.pid, Signal::SIGTERM)?;
-        let status = self.child.wait()?;
+        Ok(self.child.wait()?)
+    }
+
+    /// Asks it to end in order, and waits until it has.
+    pub fn stop(self) -> Result<(), Error> {
+        let status = self.end()?;
         if status.success() { Ok(()) } else { Err(format!("a server ended with {status}").into()) }
     }
 }

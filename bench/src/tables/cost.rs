@@ -1,8 +1,11 @@
-//! Latency, memory and cores, as Markdown.
+//! Latency, memory, cores and instructions, as Markdown.
+
+use std::path::PathBuf;
 
 use super::{ratio, tenths, thousands};
 use crate::{
     cores::{self, Cores},
+    instructions::Instructions,
     latency::{self, CONNECTIONS, Latencies},
     memory::{CLIENTS, Idle, Memory},
 };
@@ -68,4 +71,29 @@ pub fn cores(cores: &Cores) -> String {
         );
     }
     text
+}
+
+/// Instructions a call.
+pub fn instructions(all: &[Instructions]) -> String {
+    let mut text = "## Instructions\n\nOf the whole server without the kernel, a call.\n\n\
+        | | | bytes | metagate | axum + tonic-web | metagate / it |\n|---|---|--:|--:|--:|--:|\n"
+        .to_owned();
+    for Instructions { encoding, operation, value_bytes, metagate, mux } in all {
+        text += &format!(
+            "| {} | {operation:?} | {} | {} | {} | {:.2} |\n",
+            encoding.name(),
+            thousands(*value_bytes as f64),
+            thousands(*metagate),
+            thousands(*mux),
+            metagate / mux,
+        );
+    }
+    text
+}
+
+/// The pictures that were drawn.
+pub fn flames(files: &[PathBuf]) -> String {
+    let names = files.iter().filter_map(|file| file.file_name());
+    let lines: Vec<_> = names.map(|name| format!("- [{0}]({0})\n", name.display())).collect();
+    format!("## Flames\n\n{}", lines.concat())
 }

@@ -11,13 +11,13 @@ use crate::{
     logins::Logins,
     pages::Pages,
     postgres::{CLIENTS, WRITERS, Writes},
-    reads::Reads,
     scale::{self, Scale},
     start::Starts,
+    stores::{Case, Stores},
     writers::Writers,
 };
 
-pub use cost::{cores, latencies, memory};
+pub use cost::{cores, flames, instructions, latencies, memory};
 pub use encodings::comparisons;
 pub use targets::targets;
 
@@ -52,14 +52,20 @@ pub fn postgres(all: &[Writes]) -> String {
     text
 }
 
-/// Gets on SQLite.
-pub fn reads(all: &[Reads]) -> String {
-    let mut text = "## Get on SQLite\n\nValues of 100 B; CPU is the server's, a call.\n\n\
-        | | SQLite CPU µs | memory store CPU µs | SQLite / memory store |\n|---|--:|--:|--:|\n"
-        .to_owned();
-    for Reads { encoding, sqlite, memory, to_memory } in all {
-        let (name, to_memory) = (encoding.name(), ratio(*to_memory));
-        text += &format!("| {name} | {:.1} | {:.1} | {to_memory} |\n", sqlite.median, memory.median);
+/// Stores.
+pub fn stores(all: &Stores) -> String {
+    let mut text =
+        "## Stores\n\nCPU is the server's, a call; what PostgreSQL itself uses is not in it.\n".to_owned();
+    if let Some(reason) = &all.without_postgres {
+        text += &format!("Without PostgreSQL: {reason}.\n");
+    }
+    text += "\n| | | bytes | memory store CPU µs | store | CPU µs | store / memory store |\n|---|---|--:|--:|---|--:|--:|\n";
+    for Case { value_bytes, encoding, operation, memory, stores } in &all.cases {
+        for (name, cpu, to_memory) in stores {
+            let (bytes, to_memory) = (thousands(*value_bytes as f64), ratio(*to_memory));
+            text += &format!("| {} | {operation:?} | {bytes} | {:.1} ", encoding.name(), memory.median);
+            text += &format!("| {name} | {:.1} | {to_memory} |\n", cpu.median);
+        }
     }
     text
 }
@@ -72,7 +78,7 @@ pub fn logins(measured: &Logins) -> String {
          make.\n\n| | CPU µs |\n|---|--:|\n"
     );
     let all = logins.iter().map(|(name, cpu)| (format!("login {name}"), cpu));
-    let gets = gets.iter().map(|(name, cpu)| (format!("Get (REST) with a {name}"), cpu));
+    let gets = gets.iter().map(|(name, cpu)| (format!("Get (REST), {name}"), cpu));
     for (name, cpu) in all.chain(gets) {
         text += &format!("| {name} | {:.1} |\n", cpu.median);
     }

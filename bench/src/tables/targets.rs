@@ -1,7 +1,10 @@
 //! What was asked of the figures, as Markdown.
 
 use super::{ratio, thousands};
-use crate::targets::{Bound, Target, Verdict};
+use crate::{
+    figures::Spread,
+    targets::{Bound, Target, Verdict},
+};
 
 /// All targets, and how many are missed.
 pub fn targets(all: &[Target]) -> String {
@@ -11,7 +14,7 @@ pub fn targets(all: &[Target]) -> String {
          | | asked | measured (95 %) | |\n|---|--:|--:|---|\n",
         count(Verdict::Met),
         count(Verdict::Open),
-        count(Verdict::Missed)
+        count(Verdict::Missed),
     );
     for target in all {
         let asked = match target.bound {
@@ -23,7 +26,9 @@ pub fn targets(all: &[Target]) -> String {
             Verdict::Open => "open",
             Verdict::Missed => "**missed**",
         };
-        text += &format!("| {} | {asked} | {} | {verdict} |\n", target.what, ratio(target.measured));
+        let Spread { median, low, high } = target.measured;
+        let measured = if low < high { ratio(target.measured) } else { format!("**{median:.2}**") };
+        text += &format!("| {} | {asked} | {measured} | {verdict} |\n", target.what);
     }
     text
 }
