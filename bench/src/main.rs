@@ -229,7 +229,7 @@ impl Section {
                 let all = start::run(binaries, folder, extent).await?;
                 (tables::starts(&all), all.targets())
             }
-            Self::Instructions => match instructions::run(binaries, folder, extent).await? {
+            Self::Instructions => match instructions::run(binaries, folder, extent).await {
                 Ok(all) => (tables::instructions(&all), Vec::new()),
                 Err(reason) => (format!("## Instructions\n\nSkipped: {reason}.\n"), Vec::new()),
             },

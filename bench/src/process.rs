@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{self, BufRead, BufReader, Read, Write},
     net::SocketAddr,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, Stdio},
     thread,
     time::Duration,
 };
@@ -72,6 +72,18 @@ impl Server {
         Ok(clock_gettime(ClockId::pid_cpu_clock_id(self.pid)?)?.into())
     }
 
+    /// Waits until it has nothing to do: what it has begun at its start, such as a key of its own, is not what calls cost.
+    pub async fn settle(&self) -> Result<(), Error> {
+        const WATCHED: Duration = Duration::from_millis(200);
+        loop {
+            let before = self.cpu()?;
+            tokio::time::sleep(WATCHED).await;
+            if self.cpu()?.saturating_sub(before) < WATCHED / 50 {
+                return Ok(());
+            }
+        }
+    }
+
     /// Forgets the peak of its memory so far.
     pub fn reset_peak(&self) -> Result<(), Error> {
         let mut file = fs::OpenOptions::new().write(true).open(format!("/proc/{}/clear_refs", self.pid))?;
@@ -97,15 +109,10 @@ impl Server {
         Ok(number.ok_or_else(|| format!("no {name} in /proc/{}/status", self.pid))?? * 1024)
     }
 
-    /// Asks it to end, and waits until it has, however it does.
-    pub fn end(mut self) -> Result<ExitStatus, Error> {
-        kill(self.pid, Signal::SIGTERM)?;
-        Ok(self.child.wait()?)
-    }
-
     /// Asks it to end in order, and waits until it has.
-    pub fn stop(self) -> Result<(), Error> {
-        let status = self.end()?;
+    pub fn stop(mut self) -> Result<(), Error> {
+        kill(self.pid, Signal::SIGTERM)?;
+        let status = self.child.wait()?;
         if status.success() { Ok(()) } else { Err(format!("a server ended with {status}").into()) }
     }
 }

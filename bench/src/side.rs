@@ -92,10 +92,10 @@ pub async fn in_turn(sides: &mut [Side<'_>], round: u16) -> Result<(), Error> {
     Ok(())
 }
 
-/// Sets every key.
+/// Sets every key, and waits until the server has nothing else to do.
 pub async fn fill(server: &Server, encoding: Encoding, value_bytes: usize) -> Result<(), Error> {
     let calls = Arc::new(Calls::fill(encoding, value_bytes)?);
     let count = calls.requests.len();
     Connections::open(server.address, calls.protocol, IN_FLIGHT).await?.run(&calls, count).await?;
-    Ok(())
+    server.settle().await
 }
