@@ -47,23 +47,15 @@ impl Binaries {
         Ok(Self { profile: profile.to_owned(), folder, beside, skip_build })
     }
 
-    /// metagate with frame pointers and symbols, so that its stacks can be seen, on the memory store; built first, in a folder of its own,
-    /// unless that is skipped.
-    pub fn with_stacks(&self, folder: &Path) -> Result<Command, Error> {
+    /// metagate with frame pointers and symbols, so that its stacks can be seen; built first, in a folder of its own, unless that is
+    /// skipped.
+    pub fn with_stacks(&self) -> Result<PathBuf, Error> {
         let target = self.folder.parent().unwrap_or(&self.folder).join("flames");
         if !self.skip_build {
             let profile = self.profile.to_uppercase();
             let built = Command::new(cargo())
-                .args([
-                    "build",
-                    "--profile",
-                    &self.profile,
-                    "-p",
-                    "metagate",
-                    "--bin",
-                    "metagate",
-                    "--target-dir",
-                ])
+                .args(["build", "--profile", &self.profile, "-p", "metagate", "--bin", "metagate"])
+                .arg("--target-dir")
                 .arg(&target)
                 .env("RUSTFLAGS", "-C force-frame-pointers=yes")
                 .env(format!("CARGO_PROFILE_{profile}_DEBUG"), "line-tables-only")
@@ -73,8 +65,12 @@ impl Binaries {
                 return Err(format!("cargo build --profile {}: {built}", self.profile).into());
             }
         }
-        let profile = self.folder.file_name().unwrap_or_default();
-        let mut command = Self::without_settings(&target.join(profile).join("metagate"));
+        Ok(target.join(self.folder.file_name().unwrap_or_default()).join("metagate"))
+    }
+
+    /// A metagate of a build of its own, on the memory store.
+    pub fn other_build(program: &Path, folder: &Path) -> Result<Command, Error> {
+        let mut command = Self::without_settings(program);
         command.arg("serve");
         settings(&mut command, folder, "memory:", 1, None)?;
         Ok(command)
@@ -103,11 +99,7 @@ impl Binaries {
 
     /// Another metagate, if one was given.
     pub fn beside(&self, folder: &Path) -> Result<Option<Command>, Error> {
-        let Some(program) = &self.beside else { return Ok(None) };
-        let mut command = Self::without_settings(program);
-        command.arg("serve");
-        settings(&mut command, folder, "memory:", 1, None)?;
-        Ok(Some(command))
+        self.beside.as_deref().map(|program| Self::other_build(program, folder)).transpose()
     }
 
     /// Whether no other metagate was given.

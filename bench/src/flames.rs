@@ -46,10 +46,11 @@ pub async fn run(
     if Command::new("perf").arg("--version").stdout(Stdio::null()).status().is_err() {
         return Ok(Err("there is no perf".to_owned()));
     }
+    let metagate = binaries.with_stacks()?;
     let mut files = Vec::new();
     for (encoding, operation, value_bytes, name) in CASES {
         eprintln!("flames: {name}");
-        let server = Server::start(binaries.with_stacks(folder)?)?;
+        let server = Server::start(Binaries::other_build(&metagate, folder)?)?;
         fill(&server, Encoding::Grpc, value_bytes).await?;
         let calls = Arc::new(Calls::new(encoding, operation, value_bytes)?);
         let mut connections = Connections::open(server.address, calls.protocol, IN_FLIGHT).await?;

@@ -56,7 +56,7 @@ impl Programs {
         }
         for name in ["grpc", "zitadel"] {
             if !programs.join(name).is_file() {
-                return Err(format!("there is no {}; build it first", programs.join(name).display()).into());
+                return Err(format!("{name} is not built").into());
             }
         }
         Ok(Self(programs))
@@ -149,7 +149,8 @@ fn generate(plugin: &Path, option: &str, files: &[&str], source: &Path) -> Resul
     writer.join().map_err(|_| "the writer to a plugin panicked")??;
     let response = Response::decode(output.stdout.as_slice())?;
     if !output.status.success() || !response.error.is_empty() {
-        return Err(format!("{}: {} {}", plugin.display(), output.status, response.error).into());
+        let name = plugin.file_name().unwrap_or_default();
+        return Err(format!("{}: {} {}", name.display(), output.status, response.error).into());
     }
     for Generated { name, content } in response.file {
         let path = source.join(name);

@@ -155,9 +155,15 @@ async fn run(cli: Cli) -> Result<(), Error> {
     let sections = Section::value_variants().iter().filter(is_named);
     fs::create_dir_all(&cli.folder)?;
     let folder = tempfile::tempdir_in(&cli.folder)?;
-    let (mut tables, mut targets) = (String::new(), Vec::new());
+    let (mut tables, mut targets, mut outcome) = (String::new(), Vec::new(), Ok::<_, Error>(()));
     for section in sections {
-        let report = section.report(&binaries, folder.path(), &extent).await?;
+        let report = match section.report(&binaries, folder.path(), &extent).await {
+            Ok(report) => report,
+            Err(error) => {
+                outcome = Err(format!("{section:?}: {error}").into());
+                break;
+            }
+        };
         tables.push('\n');
         tables.push_str(&report.tables);
         targets.extend(report.targets);
@@ -172,6 +178,8 @@ async fn run(cli: Cli) -> Result<(), Error> {
     print!("{text}");
     let results = || PathBuf::from(RESULTS).join(format!("{}-{}.md", machine::date(), machine::name()));
     let is_whole = cli.sections.is_empty() && !cli.quick && binaries.is_alone();
+    // What was measured before a failure is shown, and not kept.
+    outcome?;
     if let Some(out) = cli.out.or_else(|| is_whole.then(results)) {
         if let Some(folder) = out.parent() {
             fs::create_dir_all(folder)?;
