@@ -47,8 +47,8 @@ impl Binaries {
         Ok(Self { profile: profile.to_owned(), folder, beside, skip_build })
     }
 
-    /// metagate with frame pointers and symbols, so that its stacks can be seen; built first, in a folder of its own, unless that is
-    /// skipped.
+    /// metagate with frame pointers and symbols, so that its stacks can be seen; built first, in a folder of its own, unless
+    /// that is skipped.
     pub fn with_stacks(&self) -> Result<PathBuf, Error> {
         let target = self.folder.parent().unwrap_or(&self.folder).join("flames");
         if !self.skip_build {

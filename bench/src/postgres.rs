@@ -98,7 +98,7 @@ pub fn run(
 /// What is asked of the figures.
 pub fn targets(all: &[Writes]) -> Vec<Target> {
     let target = |writes: &Writes| {
-        let what = format!("PostgreSQL, {} organizations: writes, to pgbench", writes.organizations);
+        let what = format!("PostgreSQL, organizations: {}; rate of writes, to pgbench", writes.organizations);
         Target::at_least(what, writes.to_pgbench, 0.9)
     };
     all.iter().map(target).collect()
