@@ -12,7 +12,7 @@ pub use request::{HOST, PAGE, key, keys, page, value};
 use crate::{Error, directory};
 use request::{bulk, request, uri};
 
-/// How many bytes the requests of a case may have together; there are as many different ones as fit, up to [`KEYS`].
+/// How many bytes the requests of a case may have together; there are as many different ones as fit, up to the keys.
 const PREPARED_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// How many bytes of an answer's end are kept: enough for the trailers of gRPC-Web, in base64 too.
