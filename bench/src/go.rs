@@ -52,7 +52,8 @@ impl Programs {
             // A DELETE has a body in this API.
             let gateway = programs.join("protoc-gen-grpc-gateway");
             generate(&gateway, ",allow_delete_body=true", service, &source)?;
-            run(go(&source).arg("build").arg("-o").arg(&programs).args(["./grpc", "./zitadel"]))?;
+            let build = ["build", "-buildvcs=false", "-o"];
+            run(go(&source).args(build).arg(&programs).args(["./grpc", "./zitadel"]))?;
         }
         for name in ["grpc", "zitadel"] {
             if !programs.join(name).is_file() {
