@@ -1,51 +1,33 @@
 //! The servers that are measured: how they are built, and what they are given.
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsString,
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use crate::{
     Error,
-    call::Protocol,
     directory::{self, Login},
+    go,
 };
-
-/// The bare servers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bare {
-    Echo,
-    Axum,
-    Tonic,
-    /// No bare server at all: another metagate.
-    Beside,
-}
-
-impl Bare {
-    /// As the tables, and its command line, name it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Echo => "echo",
-            Self::Axum => "axum",
-            Self::Tonic => "tonic",
-            Self::Beside => "the other",
-        }
-    }
-}
 
 /// Where the programs are.
 pub struct Binaries {
+    profile: String,
+    /// Those of the profile.
     folder: PathBuf,
     beside: Option<PathBuf>,
+    skip_build: bool,
 }
 
 impl Binaries {
     /// The programs of a profile; built first, unless `skip_build`.
     pub fn of(profile: &str, skip_build: bool, beside: Option<PathBuf>) -> Result<Self, Error> {
         if !skip_build {
-            let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-            let built = Command::new(cargo)
+            let built = Command::new(cargo())
                 .args(["build", "--profile", profile, "-p", "metagate", "-p", "metagate-bench"])
                 .args(["--bin", "metagate", "--bin", "baseline", "--bin", "counted"])
                 .status()?;
@@ -62,7 +44,36 @@ impl Binaries {
                 return Err(format!("there is no {}; build it first", folder.join(name).display()).into());
             }
         }
-        Ok(Self { folder, beside })
+        Ok(Self { profile: profile.to_owned(), folder, beside, skip_build })
+    }
+
+    /// metagate with frame pointers and symbols, so that its stacks can be seen; built first, in a folder of its own, unless
+    /// that is skipped.
+    pub fn with_stacks(&self) -> Result<PathBuf, Error> {
+        let target = self.folder.parent().unwrap_or(&self.folder).join("flames");
+        if !self.skip_build {
+            let profile = self.profile.to_uppercase();
+            let built = Command::new(cargo())
+                .args(["build", "--profile", &self.profile, "-p", "metagate", "--bin", "metagate"])
+                .arg("--target-dir")
+                .arg(&target)
+                .env("RUSTFLAGS", "-C force-frame-pointers=yes")
+                .env(format!("CARGO_PROFILE_{profile}_DEBUG"), "line-tables-only")
+                .env(format!("CARGO_PROFILE_{profile}_STRIP"), "none")
+                .status()?;
+            if !built.success() {
+                return Err(format!("cargo build --profile {}: {built}", self.profile).into());
+            }
+        }
+        Ok(target.join(self.folder.file_name().unwrap_or_default()).join("metagate"))
+    }
+
+    /// A metagate of a build of its own, on the memory store.
+    pub fn other_build(program: &Path, folder: &Path) -> Result<Command, Error> {
+        let mut command = Self::without_settings(program);
+        command.arg("serve");
+        settings(&mut command, folder, "memory:", 1, None)?;
+        Ok(command)
     }
 
     /// metagate as it comes, on a free port, with a directory that is written to `folder`.
@@ -88,11 +99,12 @@ impl Binaries {
 
     /// Another metagate, if one was given.
     pub fn beside(&self, folder: &Path) -> Result<Option<Command>, Error> {
-        let Some(program) = &self.beside else { return Ok(None) };
-        let mut command = Self::without_settings(program);
-        command.arg("serve");
-        settings(&mut command, folder, "memory:", 1, None)?;
-        Ok(Some(command))
+        self.beside.as_deref().map(|program| Self::other_build(program, folder)).transpose()
+    }
+
+    /// Whether no other metagate was given.
+    pub fn is_alone(&self) -> bool {
+        self.beside.is_none()
     }
 
     /// The same, with a counter of its sync calls.
@@ -104,14 +116,19 @@ impl Binaries {
         Ok((command, counter))
     }
 
-    /// A bare server.
-    pub fn bare(&self, bare: Bare, protocol: Protocol) -> Command {
+    /// A bare server, or what else this program of many names does; `arguments` say.
+    pub fn bare(&self, arguments: &[&str]) -> Command {
         let mut command = self.program("baseline");
-        command.arg(bare.name()).arg(match protocol {
-            Protocol::Http1 => "http1",
-            Protocol::Http2 => "http2",
-        });
+        command.args(arguments);
         command
+    }
+
+    /// The bare servers in Go; built first, unless that is skipped.
+    ///
+    /// # Errors
+    /// If there is no Go, or its modules cannot be had.
+    pub fn go(&self) -> Result<go::Programs, Error> {
+        go::Programs::build(self.folder.parent().unwrap_or(&self.folder), self.skip_build)
     }
 
     fn program(&self, name: &str) -> Command {
@@ -126,6 +143,11 @@ impl Binaries {
         }
         command
     }
+}
+
+/// The one that runs this program, if one does.
+fn cargo() -> OsString {
+    env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
 fn settings(

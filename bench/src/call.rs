@@ -1,24 +1,18 @@
-//! The calls that are measured: what is sent in each encoding, and how an answer is known to be right.
+//! The calls that are measured, and how an answer is known to be right.
+
+mod request;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use bytes::{BufMut, Bytes, BytesMut};
-use http::{HeaderMap, Method, Request, StatusCode};
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode};
 use http_body_util::Full;
-use metagate::api::generated::zitadel::{
-    management::v1::{GetOrgMetadataRequest, ListOrgMetadataRequest, SetOrgMetadataRequest},
-    v1::ListQuery,
-};
-use prost::Message;
+
+pub use request::{HOST, PAGE, key, keys, page, value};
 
 use crate::{Error, directory};
+use request::{bulk, request, uri};
 
-/// How many keys there are.
-pub const KEYS: usize = 1_000;
-
-/// How many items a list asks for.
-pub const PAGE: u32 = 100;
-
-/// How many bytes the requests of a case may have together; there are as many different ones as fit, up to [`KEYS`].
+/// How many bytes the requests of a case may have together; there are as many different ones as fit, up to the keys.
 const PREPARED_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// How many bytes of an answer's end are kept: enough for the trailers of gRPC-Web, in base64 too.
@@ -77,15 +71,20 @@ pub enum Operation {
     Set,
     Get,
     List,
+    Bulk,
 }
 
 impl Operation {
     /// All, in the order of the tables.
-    pub const ALL: [Self; 3] = [Self::Set, Self::Get, Self::List];
+    pub const ALL: [Self; 4] = [Self::Set, Self::Get, Self::List, Self::Bulk];
 
     /// The bytes of values that one call moves.
     pub fn value_bytes(self, value_bytes: usize) -> usize {
-        if self == Self::List { value_bytes * PAGE as usize } else { value_bytes }
+        match self {
+            Self::Set | Self::Get => value_bytes,
+            Self::List => value_bytes * page(value_bytes),
+            Self::Bulk => value_bytes * bulk(value_bytes),
+        }
     }
 }
 
@@ -93,6 +92,8 @@ impl Operation {
 pub struct Calls {
     pub protocol: Protocol,
     pub requests: Vec<Request<Full<Bytes>>>,
+    /// How many bytes of values one of them moves, more or less.
+    pub value_bytes: usize,
     ending: Ending,
     answer_bytes_min: usize,
 }
@@ -124,8 +125,14 @@ impl Calls {
     /// The same operation on one key after the other, by one caller after the other.
     pub fn new(encoding: Encoding, operation: Operation, value_bytes: usize) -> Result<Self, Error> {
         let different = match operation {
-            Operation::Set => (PREPARED_BYTES_MAX / value_bytes).min(KEYS),
-            Operation::Get | Operation::List => KEYS,
+            Operation::Set => (PREPARED_BYTES_MAX / value_bytes).min(keys(value_bytes)),
+            Operation::Bulk => {
+                // Each key twice, with one value and with another: what does not change, a bulk leaves alone.
+                let once = (PREPARED_BYTES_MAX / operation.value_bytes(value_bytes) / 2)
+                    .min(keys(value_bytes) / bulk(value_bytes));
+                2 * once
+            }
+            Operation::Get | Operation::List => keys(value_bytes),
         };
         Self::prepare(encoding, operation, value_bytes, different)
     }
@@ -152,7 +159,13 @@ impl Calls {
         request.headers_mut().insert("x-zitadel-orgid", directory::organization(index).parse()?);
         *request.body_mut() = Full::new(body.into());
         let protocol = Encoding::Rest.protocol();
-        Ok(Self { protocol, requests: vec![request], ending: Ending::Http, answer_bytes_min: bytes_min })
+        Ok(Self {
+            protocol,
+            requests: vec![request],
+            value_bytes: bytes_min,
+            ending: Ending::Http,
+            answer_bytes_min: bytes_min,
+        })
     }
 
     /// Gets, each in another organization, all over them.
@@ -172,7 +185,7 @@ impl Calls {
 
     /// Sets every key.
     pub fn fill(encoding: Encoding, value_bytes: usize) -> Result<Self, Error> {
-        Self::prepare(encoding, Operation::Set, value_bytes, KEYS)
+        Self::prepare(encoding, Operation::Set, value_bytes, keys(value_bytes))
     }
 
     fn prepare(
@@ -182,8 +195,12 @@ impl Calls {
         different: usize,
     ) -> Result<Self, Error> {
         let value = value(value_bytes);
+        let other: Bytes = value.iter().map(|byte| !byte).collect();
+        let once = if operation == Operation::Bulk { different / 2 } else { different };
         let requests = (0..different)
-            .map(|index| request(encoding, operation, index, &value))
+            .map(|index| {
+                request(encoding, operation, index % once, if index < once { &value } else { &other })
+            })
             .collect::<Result<_, Error>>()?;
         let ending = match encoding {
             Encoding::Rest | Encoding::ConnectJson | Encoding::ConnectProto => Ending::Http,
@@ -191,21 +208,31 @@ impl Calls {
             Encoding::GrpcWeb => Ending::Body,
             Encoding::GrpcWebText => Ending::Text,
         };
-        let answer_bytes_min =
-            if operation == Operation::Set { 1 } else { operation.value_bytes(value_bytes) };
-        Ok(Self { protocol: encoding.protocol(), requests, ending, answer_bytes_min })
+        let answer_bytes_min = if matches!(operation, Operation::Set | Operation::Bulk) {
+            1
+        } else {
+            operation.value_bytes(value_bytes)
+        };
+        let value_bytes = operation.value_bytes(value_bytes);
+        Ok(Self { protocol: encoding.protocol(), requests, value_bytes, ending, answer_bytes_min })
     }
 
     /// Requests whose HTTP status says how they went.
     pub fn of(protocol: Protocol, requests: Vec<Request<Full<Bytes>>>) -> Self {
-        Self { protocol, requests, ending: Ending::Http, answer_bytes_min: 1 }
+        Self { protocol, requests, value_bytes: 1_000, ending: Ending::Http, answer_bytes_min: 1 }
     }
 
     /// A body that comes back as it is.
     pub fn echo(protocol: Protocol, value_bytes: usize) -> Result<Self, Error> {
         let body = value(value_bytes);
         let request = Request::post(uri(protocol, "/")).header("host", HOST).body(Full::new(body))?;
-        Ok(Self { protocol, requests: vec![request], ending: Ending::Http, answer_bytes_min: value_bytes })
+        Ok(Self {
+            protocol,
+            requests: vec![request],
+            value_bytes,
+            ending: Ending::Http,
+            answer_bytes_min: value_bytes,
+        })
     }
 
     /// Whether an answer is a success, and whole.
@@ -235,105 +262,6 @@ impl Calls {
 }
 
 const GRPC_OK: &[u8] = b"grpc-status:0\r\n";
-
-/// The server's name for itself; it answers to any.
-pub const HOST: &str = "localhost";
-
-const SERVICE: &str = "/zitadel.management.v1.ManagementService";
-
-fn request(
-    encoding: Encoding,
-    operation: Operation,
-    index: usize,
-    value: &Bytes,
-) -> Result<Request<Full<Bytes>>, Error> {
-    let key = key(index);
-    let (http_method, path) = match (encoding, operation) {
-        (Encoding::Rest, Operation::Set) => (Method::POST, format!("/management/v1/metadata/{key}")),
-        (Encoding::Rest, Operation::Get) => (Method::GET, format!("/management/v1/metadata/{key}")),
-        (Encoding::Rest, Operation::List) => (Method::POST, "/management/v1/metadata/_search".to_owned()),
-        (_, Operation::Set) => (Method::POST, format!("{SERVICE}/SetOrgMetadata")),
-        (_, Operation::Get) => (Method::POST, format!("{SERVICE}/GetOrgMetadata")),
-        (_, Operation::List) => (Method::POST, format!("{SERVICE}/ListOrgMetadata")),
-    };
-    let body = match encoding {
-        Encoding::Rest if operation == Operation::Get => Bytes::new(),
-        Encoding::Rest | Encoding::ConnectJson => json(operation, &key, value),
-        Encoding::ConnectProto => message(operation, key, value),
-        Encoding::Grpc | Encoding::GrpcWeb => envelope(&message(operation, key, value))?,
-        Encoding::GrpcWebText => STANDARD.encode(envelope(&message(operation, key, value))?).into(),
-    };
-    let mut request = Request::builder()
-        .method(http_method)
-        .uri(uri(encoding.protocol(), &path))
-        .header("authorization", format!("Bearer {}", directory::token(index)));
-    if !body.is_empty() {
-        request = request.header("content-type", encoding.content_type());
-    }
-    match encoding {
-        Encoding::Grpc => request = request.header("te", "trailers"),
-        _ => request = request.header("host", HOST),
-    }
-    if matches!(encoding, Encoding::GrpcWebText) {
-        request = request.header("accept", encoding.content_type());
-    }
-    Ok(request.body(Full::new(body))?)
-}
-
-/// The key number `index`.
-pub fn key(index: usize) -> String {
-    format!("key-{index:06}")
-}
-
-/// HTTP/1.1 has the host in a header, HTTP/2 in the URI.
-fn uri(protocol: Protocol, path: &str) -> String {
-    match protocol {
-        Protocol::Http1 => path.to_owned(),
-        Protocol::Http2 => format!("http://{HOST}{path}"),
-    }
-}
-
-fn json(operation: Operation, key: &str, value: &[u8]) -> Bytes {
-    match operation {
-        Operation::Set => format!(r#"{{"key":"{key}","value":"{}"}}"#, STANDARD.encode(value)),
-        Operation::Get => format!(r#"{{"key":"{key}"}}"#),
-        Operation::List => format!(r#"{{"query":{{"limit":{PAGE}}}}}"#),
-    }
-    .into()
-}
-
-fn message(operation: Operation, key: String, value: &Bytes) -> Bytes {
-    match operation {
-        Operation::Set => SetOrgMetadataRequest { key, value: value.clone() }.encode_to_vec(),
-        Operation::Get => GetOrgMetadataRequest { key }.encode_to_vec(),
-        Operation::List => {
-            let query = ListQuery { limit: PAGE, ..Default::default() };
-            ListOrgMetadataRequest { query: Some(query), queries: Vec::new() }.encode_to_vec()
-        }
-    }
-    .into()
-}
-
-/// gRPC's envelope: not compressed, length, message.
-fn envelope(message: &[u8]) -> Result<Bytes, Error> {
-    let mut envelope = BytesMut::with_capacity(5 + message.len());
-    envelope.put_u8(0);
-    envelope.put_u32(message.len().try_into()?);
-    envelope.extend_from_slice(message);
-    Ok(envelope.freeze())
-}
-
-/// Bytes that look like nothing in particular, the same in each run (xorshift).
-pub fn value(bytes: usize) -> Bytes {
-    let mut state: u32 = 2_463_534_242;
-    let next = || {
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        state.to_le_bytes()[0]
-    };
-    std::iter::repeat_with(next).take(bytes).collect()
-}
 
 /// The end of a text in base64 that may be padded at every chunk: each four characters stand for themselves.
 fn decoded(tail: &[u8]) -> Vec<u8> {
@@ -370,6 +298,18 @@ mod tests {
             let calls = Calls::new(encoding, Operation::Set, 10).unwrap();
             let tail = String::from_utf8_lossy(&answer.tail);
             assert_eq!(calls.check(&answer).is_ok(), want, "{encoding:?} {tail:?} {:?}", answer.trailers);
+        }
+    }
+
+    #[test]
+    fn a_bulk_changes_what_it_sets() {
+        for value_bytes in [100, 100_000, 500_000] {
+            let calls = Calls::new(Encoding::Rest, Operation::Bulk, value_bytes).unwrap();
+            let body = |index: usize| format!("{:?}", calls.requests[index].body());
+            let half = calls.requests.len() / 2;
+            assert!(half > 0);
+            assert_eq!(body(0).len(), body(half).len());
+            assert_ne!(body(0), body(half));
         }
     }
 

@@ -4,37 +4,84 @@ use std::{path::Path, sync::Arc};
 
 use crate::{
     Error, Extent,
-    binaries::{Bare, Binaries},
-    call::{Calls, Encoding, KEYS, Operation, Protocol},
-    figures::{Spread, micros_each, percentile, rate},
-    load::Connections,
+    binaries::Binaries,
+    call::{self, Calls, Encoding, Operation, PAGE, Protocol},
+    figures::Spread,
     process::Server,
+    side::{Figures, Side, fill, in_turn},
+    targets::Target,
 };
 
 /// The sizes of values, in bytes, as the tables name them.
-const SIZES: [(usize, &str); 3] = [(100, "100 B"), (10_000, "10 KB"), (100_000, "100 KB")];
+const SIZES: [(usize, &str); 5] =
+    [(100, "100 B"), (1_000, "1 KB"), (10_000, "10 KB"), (100_000, "100 KB"), (500_000, "500 KB")];
 
-/// How many calls are in flight.
-pub const IN_FLIGHT: usize = 16;
+const SMALL: usize = 100;
+const LARGE: usize = 100_000;
 
-/// How many bytes of values the calls of a round move, more or less: large ones are called less often.
-const ROUND_BYTES: usize = 100_000_000;
-
-/// The fewest calls of a round.
-const ROUND_CALLS_MIN: usize = 2 * IN_FLIGHT;
-
-const ENCODINGS: [(Encoding, Bare); 6] = [
-    (Encoding::Rest, Bare::Axum),
-    (Encoding::ConnectJson, Bare::Axum),
-    (Encoding::ConnectProto, Bare::Axum),
-    (Encoding::Grpc, Bare::Tonic),
-    (Encoding::GrpcWeb, Bare::Tonic),
-    (Encoding::GrpcWebText, Bare::Tonic),
+const ENCODINGS: [Encoding; 6] = [
+    Encoding::Rest,
+    Encoding::ConnectJson,
+    Encoding::ConnectProto,
+    Encoding::Grpc,
+    Encoding::GrpcWeb,
+    Encoding::GrpcWebText,
 ];
+
+/// Whom metagate is held against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Other {
+    /// axum and tonic-web on one port.
+    Mux,
+    Tonic,
+    /// grpc-go, grpc-gateway and improbable's grpc-web, as ZITADEL wires them.
+    Zitadel,
+    GrpcGo,
+    /// Another metagate.
+    Beside,
+    /// No server: the encoding of the answer, and nothing else.
+    Alone,
+}
+
+impl Other {
+    /// As the tables name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mux => "axum + tonic-web",
+            Self::Tonic => "tonic",
+            Self::Zitadel => "grpc-gateway + grpc-web + grpc-go",
+            Self::GrpcGo => "grpc-go",
+            Self::Beside => "the other",
+            Self::Alone => "encoding alone",
+        }
+    }
+
+    /// Whether it is in Go. metagate is said to be so many times cheaper.
+    pub fn is_go(self) -> bool {
+        matches!(self, Self::Zitadel | Self::GrpcGo)
+    }
+
+    fn speaks(self, encoding: Encoding) -> bool {
+        match self {
+            Self::Mux | Self::Beside => true,
+            Self::Tonic | Self::GrpcGo => encoding == Encoding::Grpc,
+            Self::Zitadel => !matches!(encoding, Encoding::ConnectJson | Encoding::ConnectProto),
+            Self::Alone => false,
+        }
+    }
+}
+
+/// All sizes.
+pub struct Comparisons {
+    pub sizes: Vec<Comparison>,
+    /// Why the servers in Go are missing, if they are.
+    pub without_go: Option<String>,
+}
 
 /// Values of one size.
 pub struct Comparison {
     pub size: &'static str,
+    value_bytes: usize,
     pub cases: Vec<Case>,
     /// The least that a server can do: to send back what it is sent.
     pub echoes: Vec<(&'static str, Figures)>,
@@ -45,160 +92,188 @@ pub struct Case {
     pub encoding: Encoding,
     pub operation: Operation,
     pub metagate: Figures,
-    pub bare: (Bare, Figures),
-    /// CPU a call of metagate to that of the bare server, of rounds that followed each other.
+    pub against: Vec<Against>,
+}
+
+/// One of those whom metagate is held against in a case.
+pub struct Against {
+    pub other: Other,
+    /// Microseconds of CPU a call.
+    pub cpu: Spread,
+    /// If it is a server.
+    pub peak_bytes: Option<u64>,
+    /// CPU a call, of rounds that followed each other: metagate's to the other's; of those in Go, theirs to metagate's.
     pub ratio: Spread,
 }
 
-/// What a server did.
-pub struct Figures {
-    /// Calls a second; the median of the rounds.
-    pub rate: f64,
-    /// In microseconds.
-    pub p50: u32,
-    /// In microseconds.
-    pub p99: u32,
-    /// Microseconds of the server's CPU a call; the median of the rounds.
-    pub cpu: f64,
-    pub peak_bytes: u64,
-}
-
 /// Measures all.
-pub async fn run(binaries: &Binaries, folder: &Path, extent: &Extent) -> Result<Vec<Comparison>, Error> {
-    let mut comparisons = Vec::new();
-    for (value_bytes, size) in SIZES {
-        comparisons.push(of_size(binaries, folder, extent, value_bytes, size).await?);
+pub async fn run(binaries: &Binaries, folder: &Path, extent: &Extent) -> Result<Comparisons, Error> {
+    let mut others = Vec::new();
+    let (mut go, mut without_go) = (None, None);
+    if binaries.beside(folder)?.is_some() {
+        others.push(Other::Beside);
+    } else {
+        others.extend([Other::Mux, Other::Tonic]);
+        match binaries.go() {
+            Ok(programs) => {
+                others.extend([Other::Zitadel, Other::GrpcGo]);
+                go = Some(programs);
+            }
+            Err(reason) => {
+                eprintln!("skipped: the servers in Go: {reason}");
+                without_go = Some(reason.to_string());
+            }
+        }
     }
-    Ok(comparisons)
+    let mut sizes = Vec::new();
+    for (value_bytes, size) in SIZES {
+        let mut servers = Vec::new();
+        for &other in &others {
+            let command = match (other, &go) {
+                (Other::Mux, _) => Some(binaries.bare(&["mux"])),
+                (Other::Tonic, _) => Some(binaries.bare(&["tonic"])),
+                (Other::Zitadel, Some(go)) => Some(go.zitadel()),
+                (Other::GrpcGo, Some(go)) => Some(go.grpc()),
+                (Other::Beside, _) => binaries.beside(folder)?,
+                (Other::Zitadel | Other::GrpcGo, None) | (Other::Alone, _) => None,
+            };
+            let Some(command) = command else { continue };
+            let server = Server::start(command)?;
+            fill(&server, Encoding::Grpc, value_bytes).await?;
+            servers.push((other, server));
+        }
+        sizes.push(of_size(binaries, folder, extent, &servers, value_bytes, size).await?);
+    }
+    Ok(Comparisons { sizes, without_go })
 }
 
 async fn of_size(
     binaries: &Binaries,
     folder: &Path,
     extent: &Extent,
+    servers: &[(Other, Server)],
     value_bytes: usize,
     size: &'static str,
 ) -> Result<Comparison, Error> {
     let metagate = Server::start(binaries.metagate(folder, "memory:")?)?;
     fill(&metagate, Encoding::Grpc, value_bytes).await?;
-    let axum = Server::start(binaries.bare(Bare::Axum, Protocol::Http1))?;
-    fill(&axum, Encoding::ConnectProto, value_bytes).await?;
-    let tonic = [Protocol::Http1, Protocol::Http2].map(|protocol| binaries.bare(Bare::Tonic, protocol));
-    let [tonic_http1, tonic_http2] = tonic.map(Server::start);
-    let (tonic_http1, tonic_http2) = (tonic_http1?, tonic_http2?);
-    fill(&tonic_http1, Encoding::GrpcWeb, value_bytes).await?;
-    fill(&tonic_http2, Encoding::Grpc, value_bytes).await?;
-
-    let beside = binaries.beside(folder)?.map(Server::start).transpose()?;
-    if let Some(beside) = &beside {
-        fill(beside, Encoding::Grpc, value_bytes).await?;
-    }
-
     let mut cases = Vec::new();
-    for (encoding, bare) in ENCODINGS {
-        let (bare, bare_server) = match (&beside, bare, encoding.protocol()) {
-            (Some(beside), ..) => (Bare::Beside, beside),
-            (None, Bare::Tonic, Protocol::Http2) => (bare, &tonic_http2),
-            (None, Bare::Tonic, Protocol::Http1) => (bare, &tonic_http1),
-            (None, ..) => (bare, &axum),
-        };
+    for encoding in ENCODINGS {
         for operation in Operation::ALL {
             eprintln!("{size}: {} {operation:?}", encoding.name());
             let calls = Arc::new(Calls::new(encoding, operation, value_bytes)?);
-            let count = extent.round_calls(operation.value_bytes(value_bytes));
-            let mut ours = Side::open(&metagate, calls.clone(), count).await?;
-            let mut theirs = Side::open(bare_server, calls, count).await?;
-            for pair in 0..extent.pairs {
-                // Who comes second finds a warmer machine.
-                let [first, second] =
-                    if pair % 2 == 0 { [&mut ours, &mut theirs] } else { [&mut theirs, &mut ours] };
-                first.round().await?;
-                second.round().await?;
+            let mut sides = vec![Side::open(&metagate, calls.clone(), extent).await?];
+            let speakers: Vec<_> = servers.iter().filter(|(other, _)| other.speaks(encoding)).collect();
+            for (_, server) in &speakers {
+                sides.push(Side::open(server, calls.clone(), extent).await?);
             }
-            let pairs: Vec<_> = ours.cpu.iter().copied().zip(theirs.cpu.iter().copied()).collect();
-            cases.push(Case {
-                encoding,
-                operation,
-                metagate: ours.figures()?,
-                bare: (bare, theirs.figures()?),
-                ratio: Spread::of_ratios(&pairs),
-            });
+            let mut alone = Vec::new();
+            for round in 0..extent.pairs {
+                in_turn(&mut sides, round).await?;
+                if operation == Operation::List && binaries.is_alone() {
+                    alone.push(encoding_alone(binaries, encoding, value_bytes)?);
+                }
+            }
+            let mut sides = sides.into_iter();
+            let ours = sides.next().ok_or("no server was measured")?;
+            let mut against = Vec::new();
+            for ((other, _), side) in speakers.into_iter().zip(sides) {
+                let peak_bytes = Some(side.server.peak_bytes()?);
+                against.push(Against::new(*other, ours.cpu(), side.cpu(), peak_bytes));
+            }
+            if !alone.is_empty() {
+                against.push(Against::new(Other::Alone, ours.cpu(), &alone, None));
+            }
+            cases.push(Case { encoding, operation, metagate: ours.figures()?, against });
         }
     }
-
     let mut echoes = Vec::new();
-    for (protocol, name) in [(Protocol::Http1, "HTTP/1.1"), (Protocol::Http2, "HTTP/2")] {
+    for (protocol, argument, name) in
+        [(Protocol::Http1, "http1", "HTTP/1.1"), (Protocol::Http2, "http2", "HTTP/2")]
+    {
         eprintln!("{size}: echo over {name}");
-        let server = Server::start(binaries.bare(Bare::Echo, protocol))?;
-        let calls = Arc::new(Calls::echo(protocol, value_bytes)?);
-        let mut side = Side::open(&server, calls, extent.round_calls(value_bytes)).await?;
+        let server = Server::start(binaries.bare(&["echo", argument]))?;
+        let mut side = Side::open(&server, Arc::new(Calls::echo(protocol, value_bytes)?), extent).await?;
         for _ in 0..extent.pairs {
             side.round().await?;
         }
         echoes.push((name, side.figures()?));
     }
-    Ok(Comparison { size, cases, echoes })
+    Ok(Comparison { size, value_bytes, cases, echoes })
 }
 
-/// Sets every key.
-pub async fn fill(server: &Server, encoding: Encoding, value_bytes: usize) -> Result<(), Error> {
-    let calls = Arc::new(Calls::fill(encoding, value_bytes)?);
-    Connections::open(server.address, calls.protocol, IN_FLIGHT).await?.run(&calls, KEYS).await?;
-    Ok(())
+/// Microseconds of CPU that the encoding of a page takes alone.
+fn encoding_alone(binaries: &Binaries, encoding: Encoding, value_bytes: usize) -> Result<f64, Error> {
+    let format = match encoding {
+        Encoding::Rest | Encoding::ConnectJson => "json",
+        Encoding::ConnectProto | Encoding::Grpc | Encoding::GrpcWeb => "proto",
+        Encoding::GrpcWebText => "text",
+    };
+    let (entries, bytes) = (call::page(value_bytes).to_string(), value_bytes.to_string());
+    let output = binaries.bare(&["encode", format, &entries, &bytes]).output()?;
+    Ok(String::from_utf8(output.stdout)?.trim().parse()?)
 }
 
-impl Extent {
-    /// How many calls a round has whose calls move this many bytes each.
-    fn round_calls(&self, bytes: usize) -> usize {
-        (ROUND_BYTES / bytes).clamp(ROUND_CALLS_MIN, self.requests.max(ROUND_CALLS_MIN))
+impl Against {
+    fn new(other: Other, ours: &[f64], theirs: &[f64], peak_bytes: Option<u64>) -> Self {
+        let pairs = ours.iter().copied().zip(theirs.iter().copied());
+        let ratio = pairs.map(|(ours, theirs)| if other.is_go() { theirs / ours } else { ours / theirs });
+        Self { other, cpu: Spread::of(theirs.iter().copied()), peak_bytes, ratio: Spread::of(ratio) }
     }
 }
 
-/// One of the two servers of a case.
-pub struct Side<'a> {
-    server: &'a Server,
-    connections: Connections,
-    calls: Arc<Calls>,
-    count: usize,
-    rates: Vec<f64>,
-    cpu: Vec<f64>,
-    latencies: Vec<u32>,
+impl Comparisons {
+    /// What is asked of the figures; of another metagate, nothing.
+    pub fn targets(&self) -> Vec<Target> {
+        let mut targets = Vec::new();
+        for Comparison { size, value_bytes, cases, .. } in &self.sizes {
+            for Case { encoding, operation, against, .. } in cases {
+                let what = format!("{} {operation:?}, {size}", encoding.name());
+                for Against { other, ratio, .. } in against {
+                    if let Some(most) = at_most(*other, *encoding, *operation, *value_bytes) {
+                        targets.push(Target::at_most(
+                            format!("{what}: CPU, to {}", other.name()),
+                            *ratio,
+                            most,
+                        ));
+                    }
+                    if let Some(least) = at_least(*other, *encoding, *operation, *value_bytes) {
+                        targets.push(Target::at_least(
+                            format!("{what}: CPU of {}, to metagate's", other.name()),
+                            *ratio,
+                            least,
+                        ));
+                    }
+                }
+            }
+        }
+        targets
+    }
 }
 
-impl<'a> Side<'a> {
-    /// Connects, and makes some calls that do not count.
-    pub async fn open(server: &'a Server, calls: Arc<Calls>, count: usize) -> Result<Self, Error> {
-        let mut connections = Connections::open(server.address, calls.protocol, IN_FLIGHT).await?;
-        server.reset_peak()?;
-        connections.run(&calls, count.div_ceil(4).max(IN_FLIGHT)).await?;
-        let (rates, cpu, latencies) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { server, connections, calls, count, rates, cpu, latencies })
+/// metagate's CPU to that of another, at most.
+fn at_most(other: Other, encoding: Encoding, operation: Operation, value_bytes: usize) -> Option<f64> {
+    let is_json = matches!(encoding, Encoding::Rest | Encoding::ConnectJson);
+    let is_one = matches!(operation, Operation::Set | Operation::Get);
+    match (other, value_bytes) {
+        (Other::Mux, SMALL) if is_one => Some(1.25),
+        (Other::Mux, LARGE) if is_one && is_json => Some(0.5),
+        (Other::Tonic, LARGE) if is_one => Some(0.8),
+        (Other::Alone, _) if call::page(value_bytes) == PAGE as usize => Some(1.3),
+        _ => None,
     }
+}
 
-    /// Makes the calls of a round.
-    pub async fn round(&mut self) -> Result<(), Error> {
-        let before = self.server.cpu()?;
-        let round = self.connections.run(&self.calls, self.count).await?;
-        let cpu = self.server.cpu()?.saturating_sub(before);
-        self.rates.push(rate(self.count, round.elapsed));
-        self.cpu.push(micros_each(self.count, cpu));
-        self.latencies.extend(round.latencies);
-        Ok(())
+/// Its CPU to metagate's, at least.
+fn at_least(other: Other, encoding: Encoding, operation: Operation, value_bytes: usize) -> Option<f64> {
+    let is_one = matches!(operation, Operation::Set | Operation::Get);
+    if other != Other::Zitadel || !is_one || !matches!(value_bytes, SMALL | LARGE) {
+        return None;
     }
-
-    /// Microseconds of the server's CPU a call, by round.
-    pub fn cpu(&self) -> &[f64] {
-        &self.cpu
-    }
-
-    fn figures(mut self) -> Result<Figures, Error> {
-        self.latencies.sort_unstable();
-        Ok(Figures {
-            rate: Spread::of(self.rates).median,
-            p50: percentile(&self.latencies, 50.0),
-            p99: percentile(&self.latencies, 99.0),
-            cpu: Spread::of(self.cpu).median,
-            peak_bytes: self.server.peak_bytes()?,
-        })
+    match encoding {
+        Encoding::Rest | Encoding::ConnectJson => Some(9.0),
+        Encoding::Grpc => Some(3.5),
+        Encoding::GrpcWeb | Encoding::GrpcWebText => Some(3.0),
+        Encoding::ConnectProto => None,
     }
 }

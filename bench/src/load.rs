@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -17,7 +18,11 @@ use hyper::{
     client::conn::{http1, http2},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::{net::TcpStream, task::JoinSet};
+use tokio::{
+    net::TcpStream,
+    sync::{Mutex, mpsc},
+    task::JoinSet,
+};
 
 use crate::{
     Error,
@@ -60,6 +65,49 @@ impl Connections {
         Ok(Self(senders))
     }
 
+    /// The same with a connection for each call, over HTTP/2 too.
+    pub async fn open_apart(address: SocketAddr, protocol: Protocol, count: usize) -> Result<Self, Error> {
+        let mut senders = Vec::with_capacity(count);
+        for _ in 0..count {
+            senders.push(Sender::connect(address, protocol).await?);
+        }
+        Ok(Self(senders))
+    }
+
+    /// Makes one call over each, one after the other.
+    ///
+    /// # Errors
+    /// The first call that failed.
+    pub async fn each_once(&mut self, calls: &Calls) -> Result<(), Error> {
+        for (sender, request) in self.0.iter_mut().zip(calls.requests.iter().cycle()) {
+            calls.check(&sender.call(request.clone()).await?)?;
+        }
+        Ok(())
+    }
+
+    /// Makes `count` calls, `rate` of them a second, whether or not those before are answered: what finds no free connection waits
+    /// for one, and the wait counts. Returns the microseconds from when each was due to the end of its answer, in no order.
+    ///
+    /// # Errors
+    /// The first call that failed.
+    pub async fn at_rate(&mut self, calls: &Arc<Calls>, rate: f64, count: usize) -> Result<Vec<u32>, Error> {
+        let (due, queue) = mpsc::unbounded_channel();
+        let queue = Arc::new(Mutex::new(queue));
+        let mut tasks = JoinSet::new();
+        for sender in self.0.drain(..) {
+            tasks.spawn(as_they_are_due(sender, calls.clone(), queue.clone()));
+        }
+        let clock = thread::spawn(move || tick(&due, rate, count));
+        let mut latencies = Vec::with_capacity(count);
+        while let Some(finished) = tasks.join_next().await {
+            let (sender, of_sender) = finished??;
+            self.0.push(sender);
+            latencies.extend(of_sender);
+        }
+        clock.join().map_err(|_| "the clock of the load panicked")?;
+        Ok(latencies)
+    }
+
     /// Makes `count` calls, of `calls` in turn.
     ///
     /// # Errors
@@ -97,6 +145,38 @@ async fn one_after_the_other(
         let start = Instant::now();
         let answer = sender.call(request).await?;
         latencies.push(start.elapsed().as_micros().try_into().unwrap_or(u32::MAX));
+        calls.check(&answer)?;
+    }
+}
+
+/// Says when each call is due. The system's timers are too coarse for a runtime that has them by the millisecond, so this is a
+/// thread.
+fn tick(due: &mpsc::UnboundedSender<(usize, Instant)>, rate: f64, count: usize) {
+    // Without it, the system wakes a thread up to 50 µs late. If it refuses, that is in the figures of all servers.
+    let _ = nix::sys::prctl::set_timerslack(1);
+    let start = Instant::now();
+    for index in 0..count {
+        let at = start + Duration::from_secs_f64(index as f64 / rate);
+        thread::sleep(at.saturating_duration_since(Instant::now()));
+        if due.send((index, at)).is_err() {
+            // A call has failed.
+            return;
+        }
+    }
+}
+
+async fn as_they_are_due(
+    mut sender: Sender,
+    calls: Arc<Calls>,
+    queue: Arc<Mutex<mpsc::UnboundedReceiver<(usize, Instant)>>>,
+) -> Result<(Sender, Vec<u32>), Error> {
+    let mut latencies = Vec::new();
+    loop {
+        let next = queue.lock().await.recv().await;
+        let Some((index, due)) = next else { return Ok((sender, latencies)) };
+        let request = calls.requests[index % calls.requests.len()].clone();
+        let answer = sender.call(request).await?;
+        latencies.push(due.elapsed().as_micros().try_into().unwrap_or(u32::MAX));
         calls.check(&answer)?;
     }
 }

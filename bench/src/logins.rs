@@ -16,10 +16,10 @@ use crate::{
     Error, Extent,
     binaries::Binaries,
     call::{Calls, Encoding, HOST, Operation, Protocol},
-    comparison::{Side, fill},
     directory::{Login, SECRET},
     figures::Spread,
     process::Server,
+    side::{Side, fill},
 };
 
 const API: &str = "urn:zitadel:iam:org:project:id:zitadel:aud";
@@ -70,7 +70,7 @@ pub async fn run(binaries: &Binaries, folder: &Path, extent: &Extent) -> Result<
 }
 
 async fn measure(server: &Server, calls: Arc<Calls>, extent: &Extent) -> Result<Spread, Error> {
-    let mut side = Side::open(server, calls, extent.requests).await?;
+    let mut side = Side::open(server, calls, extent).await?;
     for _ in 0..extent.pairs {
         side.round().await?;
     }

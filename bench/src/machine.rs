@@ -4,23 +4,49 @@ use std::{fs, path::Path, process::Command, thread};
 
 /// One line: processor, system, disk, compiler. What cannot be found out is "unknown".
 pub fn description(folder: &Path) -> String {
-    let unknown = || "unknown".to_owned();
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let cpu = read("/proc/cpuinfo")
-        .lines()
-        .find_map(|line| line.strip_prefix("model name").and_then(|rest| rest.split_once(": ")))
-        .map_or_else(unknown, |(_, model)| model.to_owned());
-    let cores = thread::available_parallelism().map_or_else(|_| unknown(), |cores| cores.to_string());
+    let (cpu, cores) = processor();
     let memory = read("/proc/meminfo")
         .lines()
         .find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok())
         .map_or_else(unknown, |kib| format!("{:.0} GB", kib as f64 * 1024.0 / 1e9));
     let kernel = read("/proc/sys/kernel/osrelease");
+    // What follows a hyphen is the distribution's own.
+    let kernel = kernel.trim().split('-').next().unwrap_or_default();
     let compiler = Command::new("rustc").arg("--version").output();
     let compiler = compiler
         .map_or_else(|_| unknown(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
     let disk = file_system(&read("/proc/self/mounts"), folder).unwrap_or_else(unknown);
-    format!("{cpu}, {cores} cores, {memory}; Linux {}; {disk}; {compiler}", kernel.trim())
+    format!("{cpu}, {cores} cores, {memory}; Linux {kernel}; {disk}; {compiler}")
+}
+
+/// What a file may be called after: processor and cores, in lower case, with hyphens.
+pub fn name() -> String {
+    let (cpu, cores) = processor();
+    let words = format!("{cpu} {cores} cores");
+    let words = words.split(|sign: char| !sign.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join("-").to_lowercase()
+}
+
+/// Today, as `2026-01-31`, in UTC.
+pub fn date() -> String {
+    jiff::Timestamp::now().strftime("%F").to_string()
+}
+
+fn processor() -> (String, String) {
+    let cpu = read("/proc/cpuinfo")
+        .lines()
+        .find_map(|line| line.strip_prefix("model name").and_then(|rest| rest.split_once(": ")))
+        .map_or_else(unknown, |(_, model)| model.to_owned());
+    let cores = thread::available_parallelism().map_or_else(|_| unknown(), |cores| cores.to_string());
+    (cpu, cores)
+}
+
+fn unknown() -> String {
+    "unknown".to_owned()
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default()
 }
 
 /// Kind and device of the file system that `folder` is on: that of the longest path that leads there.

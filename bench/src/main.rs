@@ -1,30 +1,47 @@
-//! metagate's figures: beside bare servers, beside the disk, and at its start. README.md says what they mean.
+//! metagate's figures: beside bare servers, beside the disk, and by itself. README.md says what they mean.
 
 mod binaries;
 mod call;
 mod comparison;
+mod cores;
 mod directory;
 mod disk;
 mod figures;
 mod filled;
+mod flames;
+mod go;
+mod instructions;
+mod latency;
 mod load;
 mod logins;
 mod machine;
+mod memory;
 mod pages;
 mod postgres;
 mod process;
-mod reads;
 mod scale;
+mod side;
 mod start;
+mod stores;
 mod streams;
 mod tables;
+mod targets;
 mod writers;
 
-use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::{Parser, ValueEnum};
 
 use binaries::Binaries;
+use targets::Target;
+
+/// Where the tables of whole runs are kept.
+const RESULTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/results");
 
 /// Why a run stops: it is told, and ends.
 type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -32,7 +49,7 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 /// Measures metagate, and prints tables in Markdown on stdout.
 #[derive(Parser)]
 struct Cli {
-    /// What to measure; all if nothing is named.
+    /// What to measure; all but the pictures if nothing is named.
     #[arg(value_enum)]
     sections: Vec<Section>,
     /// How the servers are built.
@@ -44,8 +61,8 @@ struct Cli {
     /// Another metagate, such as the last release, to compare with in place of the bare servers.
     #[arg(long)]
     beside: Option<PathBuf>,
-    /// Rounds of each of two servers, in turn.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    /// Rounds of each server, in turn.
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u16).range(1..))]
     pairs: u16,
     /// Calls of a round, at most; there are fewer of large values.
     #[arg(long, default_value_t = 4_000)]
@@ -56,21 +73,27 @@ struct Cli {
     /// Where the stores are: a folder on the disk that is measured.
     #[arg(long, default_value = "target")]
     folder: PathBuf,
-    /// Writes the tables to a file too.
+    /// Where the tables are written to besides; of a run of everything that is not quick, `bench/results/DATE-MACHINE.md`.
     #[arg(long)]
     out: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Section {
-    /// Every encoding beside a bare server.
+    /// Every encoding beside bare servers.
     Encodings,
-    /// SQLite beside the disk and the memory store.
+    /// How long calls take at half of the peak.
+    Latency,
+    /// Large values in flight, and idle connections.
+    Memory,
+    /// One core beside all of them.
+    Cores,
+    /// SQLite and PostgreSQL beside the memory store.
+    Stores,
+    /// Writers to SQLite beside the disk and the memory store.
     Writers,
-    /// PostgreSQL, beside what pgbench does with it.
+    /// Writers to PostgreSQL, beside what pgbench does with it.
     Postgres,
-    /// A Get on SQLite beside the memory store.
-    Reads,
     /// A page of organizations with few and with many keys.
     Pages,
     /// Logins, and Gets with each kind of token.
@@ -79,6 +102,10 @@ enum Section {
     Scale,
     /// From the start to the first answer, and idle memory.
     Start,
+    /// Instructions a call, counted by valgrind.
+    Instructions,
+    /// Pictures of where the time goes; only if named.
+    Flames,
 }
 
 /// How much is measured.
@@ -121,34 +148,104 @@ async fn run(cli: Cli) -> Result<(), Error> {
             is_quick: false,
         }
     };
-    let sections = if cli.sections.is_empty() { Section::value_variants() } else { &cli.sections };
+    let is_named = |section: &&Section| match cli.sections.as_slice() {
+        [] => **section != Section::Flames,
+        named => named.contains(section),
+    };
+    let sections = Section::value_variants().iter().filter(is_named);
     fs::create_dir_all(&cli.folder)?;
     let folder = tempfile::tempdir_in(&cli.folder)?;
-    let mut text = format!("{}; profile {}\n", machine::description(folder.path()), cli.profile);
+    let (mut tables, mut targets, mut outcome) = (String::new(), Vec::new(), Ok::<_, Error>(()));
     for section in sections {
-        let table = match section {
-            Section::Encodings => {
-                tables::comparisons(&comparison::run(&binaries, folder.path(), &extent).await?)
+        let report = match section.report(&binaries, folder.path(), &extent).await {
+            Ok(report) => report,
+            Err(error) => {
+                outcome = Err(format!("{section:?}: {error}").into());
+                break;
             }
-            Section::Writers => tables::writers(&writers::run(&binaries, folder.path(), &extent).await?),
-            Section::Postgres => match postgres::run(&binaries, folder.path(), &extent)? {
-                Ok(all) => tables::postgres(&all),
-                Err(reason) => format!("skipped: {reason}\n"),
-            },
-            Section::Reads => tables::reads(&reads::run(&binaries, folder.path(), &extent).await?),
-            Section::Pages => {
-                tables::pages(pages::sizes(&extent), &pages::run(&binaries, folder.path(), &extent).await?)
-            }
-            Section::Logins => tables::logins(&logins::run(&binaries, folder.path(), &extent).await?),
-            Section::Scale => tables::scale(&scale::run(&binaries, folder.path(), &extent).await?),
-            Section::Start => tables::starts(&start::run(&binaries, folder.path(), &extent).await?),
         };
-        text.push('\n');
-        text.push_str(&table);
+        tables.push('\n');
+        tables.push_str(&report.tables);
+        targets.extend(report.targets);
     }
+    let machine = machine::description(folder.path());
+    let mut text = format!("# Figures of {}\n\n{machine}; profile {}\n", machine::date(), cli.profile);
+    if !targets.is_empty() {
+        text.push('\n');
+        text.push_str(&tables::targets(&targets));
+    }
+    text.push_str(&tables);
     print!("{text}");
-    if let Some(out) = cli.out {
+    let results = || PathBuf::from(RESULTS).join(format!("{}-{}.md", machine::date(), machine::name()));
+    let is_whole = cli.sections.is_empty() && !cli.quick && binaries.is_alone();
+    // What was measured before a failure is shown, and not kept.
+    outcome?;
+    if let Some(out) = cli.out.or_else(|| is_whole.then(results)) {
+        if let Some(folder) = out.parent() {
+            fs::create_dir_all(folder)?;
+        }
         fs::write(out, text)?;
     }
     Ok(())
+}
+
+/// What a section has found.
+struct Report {
+    /// Markdown.
+    tables: String,
+    targets: Vec<Target>,
+}
+
+impl Section {
+    async fn report(self, binaries: &Binaries, folder: &Path, extent: &Extent) -> Result<Report, Error> {
+        let (tables, targets) = match self {
+            Self::Encodings => {
+                let all = comparison::run(binaries, folder, extent).await?;
+                (tables::comparisons(&all), all.targets())
+            }
+            Self::Latency => {
+                let all = latency::run(binaries, folder, extent).await?;
+                (tables::latencies(&all), all.targets())
+            }
+            Self::Memory => {
+                let all = memory::run(binaries, folder, extent).await?;
+                (tables::memory(&all), all.targets())
+            }
+            Self::Cores => (tables::cores(&cores::run(binaries, folder, extent).await?), Vec::new()),
+            Self::Stores => {
+                let all = stores::run(binaries, folder, extent).await?;
+                (tables::stores(&all), all.targets())
+            }
+            Self::Writers => {
+                let all = writers::run(binaries, folder, extent).await?;
+                (tables::writers(&all), writers::targets(&all))
+            }
+            Self::Postgres => match postgres::run(binaries, folder, extent)? {
+                Ok(all) => (tables::postgres(&all), postgres::targets(&all)),
+                Err(reason) => (format!("## PostgreSQL\n\nSkipped: {reason}.\n"), Vec::new()),
+            },
+            Self::Pages => {
+                let all = pages::run(binaries, folder, extent).await?;
+                (tables::pages(pages::sizes(extent), &all), Vec::new())
+            }
+            Self::Logins => (tables::logins(&logins::run(binaries, folder, extent).await?), Vec::new()),
+            Self::Scale => {
+                let all = scale::run(binaries, folder, extent).await?;
+                (tables::scale(&all), all.targets())
+            }
+            Self::Start => {
+                let all = start::run(binaries, folder, extent).await?;
+                (tables::starts(&all), all.targets())
+            }
+            Self::Instructions => match instructions::run(binaries, folder, extent).await {
+                Ok(all) => (tables::instructions(&all), Vec::new()),
+                Err(reason) => (format!("## Instructions\n\nSkipped: {reason}.\n"), Vec::new()),
+            },
+            Self::Flames => match flames::run(binaries, folder, Path::new(RESULTS), extent).await? {
+                Ok(files) => (tables::flames(&files), Vec::new()),
+                Err(reason) => (format!("## Flames\n\nSkipped: {reason}.\n"), Vec::new()),
+            },
+        };
+        Ok(Report { tables, targets })
+    }
 }

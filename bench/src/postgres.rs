@@ -11,6 +11,7 @@ use crate::{
     figures::{Spread, rate},
     process::Server,
     streams::Writers,
+    targets::Target,
 };
 
 /// How many write at once.
@@ -92,4 +93,13 @@ pub fn run(
         });
     }
     Ok(Ok(all))
+}
+
+/// What is asked of the figures.
+pub fn targets(all: &[Writes]) -> Vec<Target> {
+    let target = |writes: &Writes| {
+        let what = format!("PostgreSQL, organizations: {}; rate of writes, to pgbench", writes.organizations);
+        Target::at_least(what, writes.to_pgbench, 0.9)
+    };
+    all.iter().map(target).collect()
 }

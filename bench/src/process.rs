@@ -62,9 +62,26 @@ impl Server {
         Ok(Self { child, pid, address })
     }
 
+    /// Its process.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
     /// The CPU time that it has used so far, in user and kernel, of all its threads.
     pub fn cpu(&self) -> Result<Duration, Error> {
         Ok(clock_gettime(ClockId::pid_cpu_clock_id(self.pid)?)?.into())
+    }
+
+    /// Waits until it has nothing to do: what it has begun at its start, such as a key of its own, is not what calls cost.
+    pub async fn settle(&self) -> Result<(), Error> {
+        const WATCHED: Duration = Duration::from_millis(200);
+        loop {
+            let before = self.cpu()?;
+            tokio::time::sleep(WATCHED).await;
+            if self.cpu()?.saturating_sub(before) < WATCHED / 50 {
+                return Ok(());
+            }
+        }
     }
 
     /// Forgets the peak of its memory so far.

@@ -4,7 +4,10 @@ use std::{fs, path::Path, sync::Arc, time::Instant};
 
 use storage_sqlite::SqliteArchive;
 
-use crate::{Error, Extent, binaries::Binaries, call::Calls, figures::Spread, filled, start::first_answer};
+use crate::{
+    Error, Extent, binaries::Binaries, call::Calls, figures::Spread, filled, start::first_answer,
+    targets::Target,
+};
 
 const VALUE_BYTES: usize = 100;
 
@@ -60,4 +63,14 @@ pub async fn run(binaries: &Binaries, folder: &Path, extent: &Extent) -> Result<
         resident: Spread::of(resident),
         peak: Spread::of(peaks),
     })
+}
+
+impl Scale {
+    /// What is asked of the figures.
+    pub fn targets(&self) -> Vec<Target> {
+        vec![
+            Target::at_most("a million organizations: to the first answer, ms", self.first_answer, 1_000.0),
+            Target::at_most("a million organizations: most memory, MB", self.peak, 100.0),
+        ]
+    }
 }

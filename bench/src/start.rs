@@ -6,10 +6,11 @@ use crate::{
     Error, Extent,
     binaries::Binaries,
     call::{Calls, Encoding, Operation},
-    comparison::fill,
     figures::Spread,
     load::Connections,
     process::Server,
+    side::fill,
+    targets::Target,
 };
 
 const VALUE_BYTES: usize = 100;
@@ -53,4 +54,14 @@ pub async fn first_answer(command: Command, calls: &Arc<Calls>) -> Result<(Serve
     let mut connection = Connections::open(server.address, calls.protocol, 1).await?;
     connection.run(calls, 1).await?;
     Ok((server, connection, start.elapsed().as_secs_f64() * 1e3))
+}
+
+impl Starts {
+    /// What is asked of the figures.
+    pub fn targets(&self) -> Vec<Target> {
+        vec![
+            Target::at_most("start, SQLite: to the first answer, ms", self.first_answer, 50.0),
+            Target::at_most("start, SQLite: resident memory, MB", self.resident, 20.0),
+        ]
+    }
 }

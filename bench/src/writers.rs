@@ -6,11 +6,12 @@ use crate::{
     Error, Extent,
     binaries::Binaries,
     call::{Calls, Encoding, Operation},
-    comparison::fill,
     disk,
     figures::{Spread, rate},
     load::Connections,
     process::Server,
+    side::fill,
+    targets::Target,
 };
 
 /// How many write at once.
@@ -56,15 +57,32 @@ fn target(raw: f64, memory: f64) -> f64 {
 }
 
 impl Syncs {
-    /// Whether each batch was synced. What it may hold is what is in flight: one write of each writer.
-    pub fn are_enough(self, writers: usize) -> bool {
-        self.calls * writers as u64 >= self.writes
+    /// How many there are for each batch, at least: it may hold what is in flight, one write of each writer.
+    fn each_batch(self, writers: usize) -> f64 {
+        self.calls as f64 * writers as f64 / self.writes as f64
     }
 
-    /// Whether a sync was shared by 8 writes or more.
-    pub fn are_shared(self) -> bool {
-        self.calls * 8 <= self.writes
+    /// By how many writes a sync was shared.
+    fn writes_each(self) -> f64 {
+        self.writes as f64 / self.calls as f64
     }
+}
+
+/// What is asked of the figures.
+pub fn targets(all: &[Writers]) -> Vec<Target> {
+    let syncs = |Writers { count, syncs, .. }: &Writers| {
+        let each = Spread::of([syncs.each_batch(*count)]);
+        Target::at_least(format!("SQLite, {count} writers: syncs for each batch"), each, 1.0)
+    };
+    let mut targets: Vec<_> = all.iter().map(syncs).collect();
+    if let Some(Writers { count, syncs, to_target, .. }) = all.last() {
+        let what = format!("SQLite, {count} writers");
+        let shared = Spread::of([syncs.writes_each()]);
+        targets.push(Target::at_least(format!("{what}: writes for each sync"), shared, 8.0));
+        let rate = "rate, to the smaller of 20 × raw and 0.6 × the memory store";
+        targets.push(Target::at_least(format!("{what}: {rate}"), *to_target, 1.0));
+    }
+    targets
 }
 
 /// Measures all.
@@ -165,17 +183,12 @@ mod tests {
 
     #[test]
     fn a_sync_for_every_batch_and_many_writes_for_every_sync() {
-        for (calls, writes, writers, are_enough, are_shared) in [
-            (100, 100, 1, true, false),
-            (99, 100, 1, false, false),
-            (100, 6_400, 64, true, true),
-            (99, 6_400, 64, false, true),
-            (800, 6_400, 64, true, true),
-            (801, 6_400, 64, true, false),
-        ] {
+        for (calls, writes, writers, each_batch, writes_each) in
+            [(100, 100, 1, 1.0, 1.0), (99, 99 * 64, 64, 1.0, 64.0), (800, 6_400, 64, 8.0, 8.0)]
+        {
             let syncs = Syncs { calls, writes };
-            assert_eq!(syncs.are_enough(writers), are_enough, "{syncs:?} {writers}");
-            assert_eq!(syncs.are_shared(), are_shared, "{syncs:?}");
+            assert_eq!(syncs.each_batch(writers), each_batch, "{syncs:?} {writers}");
+            assert_eq!(syncs.writes_each(), writes_each, "{syncs:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A tonic service behind tonic-web: gRPC and gRPC-Web.
+//! A tonic service, alone or behind tonic-web.
 
 use std::{
     convert::Infallible,
@@ -7,6 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use prost::Message;
@@ -17,16 +18,25 @@ use tower::{Layer, Service, service_fn};
 
 use crate::map::Map;
 
-/// Set, Get and List.
-pub fn service(map: Arc<Map>) -> GrpcWebService<Management> {
-    GrpcWebLayer::new().layer(Management(map))
+/// The calls in gRPC.
+pub fn service(map: Arc<Map>) -> Management {
+    Management(map)
+}
+
+/// The same in gRPC-Web too.
+pub fn web(map: Arc<Map>) -> GrpcWebService<Management> {
+    GrpcWebLayer::new().layer(service(map))
 }
 
 /// What tonic's code generator would write for the three calls.
 #[derive(Clone)]
 pub struct Management(Arc<Map>);
 
-impl Service<Request<Body>> for Management {
+impl<B> Service<Request<B>> for Management
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
+{
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
@@ -35,11 +45,14 @@ impl Service<Request<Body>> for Management {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
         let map = self.0.clone();
         match request.uri().path() {
             "/zitadel.management.v1.ManagementService/SetOrgMetadata" => {
                 Box::pin(unary(map, Map::set, request))
+            }
+            "/zitadel.management.v1.ManagementService/BulkSetOrgMetadata" => {
+                Box::pin(unary(map, Map::bulk, request))
             }
             "/zitadel.management.v1.ManagementService/GetOrgMetadata" => {
                 Box::pin(unary(map, Map::get, request))
@@ -52,12 +65,14 @@ impl Service<Request<Body>> for Management {
     }
 }
 
-async fn unary<Q, R>(
+async fn unary<Q, R, B>(
     map: Arc<Map>,
     call: fn(&Map, Q) -> Option<R>,
-    request: Request<Body>,
+    request: Request<B>,
 ) -> Result<Response<Body>, Infallible>
 where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
     Q: Message + Default + 'static,
     R: Message + 'static,
 {

@@ -4,36 +4,45 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::Path,
+    extract::{DefaultBodyLimit, Path},
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
 };
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
-use metagate::api::generated::zitadel::management::v1::{GetOrgMetadataRequest, SetOrgMetadataRequest};
 use prost::Message;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::map::Map;
+use crate::{
+    map::Map,
+    messages::{GetRequest, SetRequest},
+};
 
-/// The routes of Set, Get and List in REST, and their RPCs in Connect.
+/// The routes of the calls in REST, and their RPCs in Connect.
 pub fn router(map: Arc<Map>) -> Router {
-    let (setting, getting, listing) = (map.clone(), map.clone(), map.clone());
+    let (setting, getting, listing, bulk) = (map.clone(), map.clone(), map.clone(), map.clone());
     let set = async move |Path(key): Path<String>, body: Bytes| match serde_json::from_slice(&body) {
-        Ok(request) => json(setting.set(SetOrgMetadataRequest { key, ..request })),
+        Ok(request) => json(setting.set(SetRequest { key, ..request })),
         Err(error) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
     };
-    let get_one = async move |Path(key): Path<String>| json(getting.get(GetOrgMetadataRequest { key }));
+    let get_one = async move |Path(key): Path<String>| json(getting.get(GetRequest { key }));
     let list = async move |body: Bytes| match serde_json::from_slice(&body) {
         Ok(request) => json(listing.list(request)),
         Err(error) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
     };
+    let bulk = async move |body: Bytes| match serde_json::from_slice(&body) {
+        Ok(request) => json(bulk.bulk(request)),
+        Err(error) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
+    };
     Router::new()
+        .route("/management/v1/metadata/_bulk", post(bulk))
         .route("/management/v1/metadata/_search", post(list))
         .route("/management/v1/metadata/{key}", get(get_one).post(set))
         .route("/zitadel.management.v1.ManagementService/SetOrgMetadata", rpc(&map, Map::set))
+        .route("/zitadel.management.v1.ManagementService/BulkSetOrgMetadata", rpc(&map, Map::bulk))
         .route("/zitadel.management.v1.ManagementService/GetOrgMetadata", rpc(&map, Map::get))
         .route("/zitadel.management.v1.ManagementService/ListOrgMetadata", rpc(&map, Map::list))
+        .layer(DefaultBodyLimit::disable())
 }
 
 /// A unary call in Connect.
