@@ -232,12 +232,12 @@ where
             let answer = async {
                 // A timer may tick late; the clock decides.
                 head.deadline.check()?;
-                let input = input?;
-                let mut length = input.payload.len();
-                let mut message: Q =
-                    blocking::in_place(length, || decode(description, gate.strict_json, &input)).await?;
-                let is_json = matches!(input.codec, Codec::Json(_));
-                for (field, value) in input.query.into_iter().chain(input.path) {
+                let Input { codec, payload, room: _room, path, query } = input?;
+                let mut length = payload.len();
+                let decode = || decode(description, gate.strict_json, codec, payload);
+                let mut message: Q = blocking::in_place(length, decode).await?;
+                let is_json = matches!(codec, Codec::Json(_));
+                for (field, value) in query.into_iter().chain(path) {
                     length += value.len() + FIELD_HEAD_BYTES_MAX;
                     message.bind(&field, value);
                 }
@@ -281,13 +281,14 @@ async fn caught<T>(call: impl Future<Output = Result<T, Error>>) -> Result<T, Er
 fn decode<Q: Message + Default + DeserializeOwned>(
     description: &Description,
     strict_json: bool,
-    input: &Input,
+    codec: Codec,
+    payload: Bytes,
 ) -> Result<Q, Error> {
-    match input.codec {
+    match codec {
         Codec::Proto { malformed } => {
             // What is too large is not decoded first.
-            within(input.payload.len(), description.message_bytes_max)?;
-            Q::decode(input.payload.clone()).map_err(|error| {
+            within(payload.len(), description.message_bytes_max)?;
+            Q::decode(alone(payload)).map_err(|error| {
                 Error::protocol(malformed, format!("proto: cannot decode the message: {error}"))
             })
         }
@@ -297,9 +298,19 @@ fn decode<Q: Message + Default + DeserializeOwned>(
                 (true, Envelope::Lenient) => (Envelope::WholeOrNothing, Unknown::Refused),
                 (true, envelope) => (envelope, Unknown::Refused),
             };
-            protojson::from_slice_with(&input.payload, envelope, unknown)
+            protojson::from_slice_with(&payload, envelope, unknown)
                 .map_err(|error| Error::protocol(Code::InvalidArgument, error.to_string()))
         }
+    }
+}
+
+/// Bytes of a message are parts of its payload, and may be kept for long. What they keep with them must not be the buffer of
+/// a connection, which may be many times as large.
+fn alone(payload: Bytes) -> Bytes {
+    match payload.try_into_mut() {
+        Ok(whole) if whole.capacity() <= 2 * whole.len() => whole.freeze(),
+        Ok(part) => Bytes::copy_from_slice(&part),
+        Err(shared) => Bytes::copy_from_slice(&shared),
     }
 }
 
@@ -393,6 +404,23 @@ pub(super) mod tests {
             assert_eq!(outcome.is_ok(), is_good);
             assert_eq!(outcome.err().map(|status| status.code), (!is_good).then_some(Code::Unauthenticated));
             assert_eq!(Arc::strong_count(&held), 1);
+        }
+    }
+
+    #[test]
+    fn a_message_keeps_no_more_than_itself() {
+        let mut buffer = bytes::BytesMut::with_capacity(8 * 1024);
+        buffer.extend_from_slice(&[1; 100]);
+        let shared = buffer.split_to(50).freeze();
+        for (payload, is_copied) in [
+            (shared, true),
+            (buffer.freeze(), true),
+            (Bytes::from(vec![1; 50]), false),
+            (Bytes::from(Vec::from_iter([1; 51])).slice(1..), false),
+        ] {
+            let address = payload.as_ptr();
+            let alone = alone(payload);
+            assert_eq!((&*alone, alone.as_ptr() != address), (&[1; 50][..], is_copied));
         }
     }
 }
