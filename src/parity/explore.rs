@@ -51,8 +51,9 @@ pub(super) struct Explore {
     /// Rules that are not looked at
     #[arg(long = "without", value_name = "RULE")]
     without: Vec<Rule>,
-    /// Encodings: rest, grpc, grpc-web, grpc-web-text, connect-json, connect-proto
-    #[arg(long, value_name = "LIST", value_delimiter = ',', default_values_t = Encoding::ALL)]
+    /// Encodings: rest, grpc, grpc-web, grpc-web-text, connect-json, connect-proto; and, of servers that speak them, grpc-json,
+    /// grpc-web-json, grpc-at-url, grpc-web-at-url, grpc-web-text-at-url (see docs/parity.md)
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_values_t = Encoding::USUAL)]
     encodings: Vec<Encoding>,
     /// Versions of HTTP, each with each encoding: 1.1, 2
     #[arg(long, value_name = "LIST", value_delimiter = ',')]

@@ -301,9 +301,14 @@ impl Scope<'_> {
         });
         let timeout = text.timeout.as_ref().map(duration).transpose()?;
         let raw = text.raw.iter().map(|(encoding, raw)| Ok((*encoding, body(raw, &text.rpc)?)));
-        let raw: BTreeMap<Encoding, Body> = raw.collect::<Result<_, At<String>>>()?;
+        let mut raw: BTreeMap<Encoding, Body> = raw.collect::<Result<_, At<String>>>()?;
+        for encoding in Encoding::ALL.into_iter().filter(|encoding| encoding.is_at_url()) {
+            if let Some(body) = raw.get(&encoding.base()).filter(|_| !raw.contains_key(&encoding)) {
+                raw.insert(encoding, body.clone());
+            }
+        }
         let encodings = match &text.encodings {
-            Some(encodings) => encodings.clone(),
+            Some(named) => Encoding::ALL.into_iter().filter(|encoding| encoding.is_in(named)).collect(),
             None if raw.is_empty() => Encoding::ALL.to_vec(),
             None => raw.keys().copied().collect(),
         };

@@ -97,7 +97,8 @@ pub struct StepText {
     pub each: Vec<Row>,
     /// The request, as proto3 JSON.
     pub message: Option<At<Node>>,
-    /// Bytes in place of the message, for each encoding that shall get them; the others do not make the step.
+    /// Bytes in place of the message, for each encoding that shall get them, with its variant at the URLs of REST; the others
+    /// do not make the step.
     #[serde(default)]
     pub raw: BTreeMap<Encoding, RawText>,
     /// Headers. `null` takes one away that stands further out.
@@ -105,7 +106,7 @@ pub struct StepText {
     pub headers: Row,
     /// How long the server may take, as the encoding says it to the server: `500ms`, `2s`.
     pub timeout: Option<At<String>>,
-    /// The encodings that make the step; all, if nothing is said.
+    /// The encodings that make the step, with their variants; all, if nothing is said.
     pub encodings: Option<Vec<Encoding>>,
     /// Whether all encodings must answer the same. True, if nothing is said.
     #[serde(default = "yes")]
