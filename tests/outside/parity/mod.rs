@@ -153,6 +153,16 @@ async fn what_nobody_has_written_is_found_and_made_small() {
         assert_eq!(message["key"].as_str().unwrap().chars().count(), 201, "{message}");
         assert!(said.contains("--seed 7"), "{said}");
     }
+    // What is written of it is red for the same reason, and green without the bug.
+    let folder = tempfile::tempdir().unwrap();
+    let scenarios = folder.path().join("found.yaml").display().to_string();
+    parity(address, &[&arguments[..], &["--scenarios", &scenarios]].concat()).await;
+    let again = ["run", &scenarios, "--token=owner", "--encodings=rest,grpc,connect-proto"];
+    let (code, said, lines) = parity(address, &again).await;
+    let rules: Vec<_> = findings(&lines).iter().map(|[encoding, _, rule, _]| (*encoding, *rule)).collect();
+    assert_eq!((code, rules), (Some(1), vec![("rest", "same-code")]), "{said}");
+    assert_eq!(parity(server.address, &again).await.0, Some(0));
+
     let shown = |lines: &[Value]| lines.iter().map(|line| line["message"].clone()).collect::<Vec<_>>();
     assert_eq!(shown(&first.2), shown(&second.2), "the same seed makes the same calls");
 }
@@ -233,6 +243,21 @@ async fn a_server_is_held_against_another_and_against_its_past() {
             "service: zitadel.management.v1.ManagementService\nscenarios:\n  - name: x\n    steps:\n      - rpc: SetOrgMetadata\n        message: {value: '!'}\n",
             "e.yaml:6:26: ",
         ),
+        (
+            "g.yaml",
+            "service: zitadel.${version}.OrganizationService\neach: [{version: org.v2}, {version: org.v3}]\nscenarios:\n  - name: ${version}\n    steps: [{rpc: SetOrganizationMetadata}]\n",
+            "g.yaml:5:19: there is no service zitadel.org.v3.OrganizationService; did you mean zitadel.org.v2.OrganizationService?",
+        ),
+        (
+            "h.yaml",
+            "service: zitadel.management.v1.ManagementService\neach: [{field: kay}]\nscenarios:\n  - name: x\n    steps: [{rpc: GetOrgMetadata, message: {\"${field}\": a}}]\n",
+            "h.yaml:5:45: zitadel.management.v1.GetOrgMetadataRequest has no field kay; did you mean key?",
+        ),
+        (
+            "i.yaml",
+            "service: zitadel.management.v1.ManagementService\nscenarios:\n  - name: x\n    steps: [{rpc: GetOrgMetadata}]\n  - name: second\n    each: [{b: \"${a}\", a: x}]\n    steps: [{rpc: GetOrgMetadata}]\n",
+            "i.yaml:6:16: there is no variable a",
+        ),
     ] {
         std::fs::write(path(file), text).unwrap();
         let mut command = metagate();
@@ -242,4 +267,15 @@ async fn a_server_is_held_against_another_and_against_its_past() {
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(said.contains(want), "{want}: {said}");
     }
+
+    // Golden files and deviations know scenarios by their names.
+    let text =
+        "scenarios:\n  - name: x\n    steps: [{rpc: zitadel.management.v1.ManagementService/Healthz}]\n";
+    let twice = [path("once.yaml"), path("twice.yaml")];
+    twice.iter().for_each(|file| std::fs::write(file, text).unwrap());
+    let mut command = metagate();
+    command.args(["parity", "run", &twice[0], &twice[1], "--target", &itself]);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let want = format!("{}:2:1: the scenario of {}:2 is called \"x\", too", twice[1], twice[0]);
+    assert!(output.status.code() == Some(2) && String::from_utf8_lossy(&output.stderr).contains(&want));
 }

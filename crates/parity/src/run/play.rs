@@ -122,6 +122,7 @@ impl Player<'_> {
             }
         }
         let exchange = runner.transport.send(self.target, dialect, request).await;
+        runner.watcher.called();
         match &exchange.answer {
             Err(error) => play.findings.push(Finding::new(Rule::Answer, "", error)),
             Ok(answer) => {
