@@ -1,6 +1,11 @@
 //! `metagate parity explore`: calls that are made up.
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use clap::Args;
 use http::HeaderName;
@@ -8,7 +13,7 @@ use parity::{
     api::Api,
     deviation::Deviations,
     dialect::{Dialect, Encoding, HttpVersion},
-    explore::Exploration,
+    explore::{Exploration, written},
     place::Place,
     report::{Report, Summary},
     rule::Rule,
@@ -17,7 +22,7 @@ use parity::{
     transport::Target,
 };
 
-use super::{DIFFERENT, ParityError, SAME, reports, reports::Output, selection, server::Server};
+use super::{DIFFERENT, ParityError, SAME, live::Live, reports::Output, selection, server::Server};
 
 /// What is explored, and how far.
 #[derive(Args, Debug)]
@@ -51,8 +56,9 @@ pub(super) struct Explore {
     /// Rules that are not looked at
     #[arg(long = "without", value_name = "RULE")]
     without: Vec<Rule>,
-    /// Encodings: rest, grpc, grpc-web, grpc-web-text, connect-json, connect-proto
-    #[arg(long, value_name = "LIST", value_delimiter = ',', default_values_t = Encoding::ALL)]
+    /// Encodings: rest, grpc, grpc-web, grpc-web-text, connect-json, connect-proto; and, of servers that speak them, grpc-json,
+    /// grpc-web-json, grpc-at-url, grpc-web-at-url, grpc-web-text-at-url (see docs/parity.md)
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_values_t = Encoding::USUAL)]
     encodings: Vec<Encoding>,
     /// Versions of HTTP, each with each encoding: 1.1, 2
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
@@ -60,6 +66,9 @@ pub(super) struct Explore {
     /// Findings that are known, with their reasons: they do not count
     #[arg(long, value_name = "FILE")]
     deviations: Option<PathBuf>,
+    /// What is answered differently, as scenarios for `metagate parity run`: to a file, instead of stdout
+    #[arg(long, value_name = "FILE")]
+    scenarios: Option<PathBuf>,
     #[command(flatten)]
     output: Output,
 }
@@ -92,6 +101,7 @@ impl Explore {
             without: self.without.iter().copied().collect(),
         };
         let deviations = self.deviations.as_deref().map(Deviations::read).transpose();
+        let live = Live::new(self.count, "calls made up");
         let runner = Arc::new(Runner {
             api,
             transport,
@@ -104,29 +114,37 @@ impl Explore {
             deviations: deviations
                 .map_err(|mistake| ParityError::Scenarios(vec![mistake]))?
                 .unwrap_or_default(),
+            watcher: live.clone(),
         });
         let title = format!("Exploration of {} with seed {seed}", self.server.target.join(", "));
         let mut shown = self.output.open(&title, &runner.dialects)?;
         let (mut summary, mut written, begun) = (Summary::default(), Ok(()), std::time::Instant::now());
-        let progress = reports::progress(self.count, "calls");
+        let mut smallest = written::head(&self.server.types, &self.server.rest_prefixes);
         let explored = exploration
             .run(
                 &runner,
                 &mut |report| {
                     summary.add(&report);
-                    progress.suspend(|| {
+                    smallest.push_str(&written::scenario(&report.scenario));
+                    live.above(|| {
                         if written.is_ok() {
                             written = shown.scenario(&report);
                         }
                     });
                 },
-                &mut |count| progress.inc(count as u64),
+                &mut |count| live.done(count),
             )
             .await;
-        progress.finish_and_clear();
+        live.end();
         summary.took = begun.elapsed();
         written?;
         shown.end(&summary)?;
+        if let Some(file) = &self.scenarios {
+            std::fs::write(file, &smallest)
+                .map_err(|error| io::Error::other(format!("{}: {error}", file.display())))?;
+        } else if summary.scenarios > 0 {
+            write!(io::stdout(), "\nas scenarios for metagate parity run:\n\n{smallest}")?;
+        }
         let more = explored.disagreements.saturating_sub(summary.scenarios);
         eprintln!(
             "{} calls were made up with --seed {seed}: {} differ ({more} like those shown), {} differed only once",

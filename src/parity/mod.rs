@@ -1,6 +1,7 @@
 //! `metagate parity`: one call through every encoding of a server, compared.
 
 mod explore;
+mod live;
 mod reports;
 mod selection;
 mod server;
@@ -16,12 +17,13 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
+use live::Live;
 use parity::{
     deviation::Deviations,
     golden::Golden,
     report::{Report, Summary},
     rule::Rule,
-    run::{Reference, Runner, ScenarioReport},
+    run::{Reference, Runner, ScenarioReport, Watcher},
     scenario::{self, Mistake, Suite},
     transport::Target,
 };
@@ -148,10 +150,10 @@ impl Run {
         let deviations = self.deviations.as_deref().map(Deviations::read).transpose();
         let deviations =
             deviations.map_err(|mistake| ParityError::Scenarios(vec![mistake]))?.unwrap_or_default();
-        let (runner, suite) = prepare(&self.server, &self.selection, reference, deviations).await?;
+        let (runner, suite, live) = prepare(&self.server, &self.selection, reference, deviations).await?;
         let title = format!("Parity of {}", self.server.target.join(", "));
         let mut reports = self.output.open(&title, &runner.dialects)?;
-        let summary = make(&runner, &suite, &mut |report| reports.scenario(report)).await?;
+        let summary = make(&runner, &suite, &live, &mut |report| reports.scenario(report)).await?;
         reports.end(&summary)?;
         for unseen in runner.deviations.unseen(&suite, &runner.dialects) {
             eprintln!("metagate: {unseen}");
@@ -162,10 +164,11 @@ impl Run {
 
 impl Record {
     async fn run(self) -> Result<u8, ParityError> {
-        let (runner, suite) = prepare(&self.server, &self.selection, None, Deviations::default()).await?;
+        let (runner, suite, live) =
+            prepare(&self.server, &self.selection, None, Deviations::default()).await?;
         let mut file = BufWriter::new(File::create(&self.output)?);
         Golden::begin(&mut file)?;
-        let summary = make(&runner, &suite, &mut |report| Golden::write(&mut file, report)).await?;
+        let summary = make(&runner, &suite, &live, &mut |report| Golden::write(&mut file, report)).await?;
         file.flush()?;
         println!("{}: {summary}", self.output.display());
         Ok(SAME)
@@ -178,7 +181,7 @@ async fn prepare(
     selection: &Selection,
     reference: Option<Reference>,
     deviations: Deviations,
-) -> Result<(Arc<Runner>, Suite), ParityError> {
+) -> Result<(Arc<Runner>, Suite, Arc<Live>), ParityError> {
     let files = selection.read()?;
     let types = files.iter().flat_map(|(_, file)| file.types.clone()).chain(server.types.clone()).collect();
     let mut prefixes: BTreeMap<String, String> =
@@ -194,6 +197,7 @@ async fn prepare(
     let mut suite = Suite::compile(&files, &api, &selection.variables(), &selection.tags())
         .map_err(ParityError::Scenarios)?;
     selection.narrow(&mut suite)?;
+    let live = Live::new(suite.scenarios.len(), "scenarios");
     let runner = Runner {
         api,
         transport,
@@ -204,30 +208,31 @@ async fn prepare(
         run_id: selection::run_id(selection.run_id.as_deref()).map_err(ParityError::Setup)?,
         jobs: selection.jobs,
         deviations,
+        watcher: Arc::clone(&live) as Arc<dyn Watcher>,
     };
-    Ok((Arc::new(runner), suite))
+    Ok((Arc::new(runner), suite, live))
 }
 
 /// Makes all scenarios; stops showing, but not making, when a report cannot be written.
 async fn make(
     runner: &Arc<Runner>,
     suite: &Suite,
+    live: &Live,
     show: &mut dyn FnMut(&ScenarioReport) -> io::Result<()>,
 ) -> Result<Summary, ParityError> {
     let (mut summary, begun, mut written) = (Summary::default(), Instant::now(), Ok(()));
-    let progress = reports::progress(suite.scenarios.len(), "scenarios");
     runner
         .run(suite, &mut |report| {
             summary.add(&report);
-            progress.suspend(|| {
+            live.above(|| {
                 if written.is_ok() {
                     written = show(&report);
                 }
             });
-            progress.inc(1);
+            live.done(1);
         })
         .await;
-    progress.finish_and_clear();
+    live.end();
     summary.took = begun.elapsed();
     written?;
     Ok(summary)

@@ -8,7 +8,6 @@ use std::{
 };
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use parity::{
     dialect::Dialect,
     report::{Html, JsonLines, Junit, Report, Summary, Terminal},
@@ -90,14 +89,4 @@ impl Report for Reports {
         self.0.iter_mut().try_for_each(|each| each.end(summary))?;
         io::stdout().flush()
     }
-}
-
-/// How far the run is, on a terminal; else nothing.
-pub(super) fn progress(all: usize, what: &'static str) -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::with_draw_target(Some(all as u64), ProgressDrawTarget::stderr());
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}, {per_sec}, {eta} left");
-    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_message(what)
 }

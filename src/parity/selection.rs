@@ -32,8 +32,9 @@ pub(super) struct Selection {
     /// A variable, above those of the files
     #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = pair)]
     variables: Vec<(String, String)>,
-    /// Encodings: rest, grpc, grpc-web, grpc-web-text, connect-json, connect-proto
-    #[arg(long, value_name = "LIST", value_delimiter = ',', default_values_t = Encoding::ALL)]
+    /// Encodings: rest, grpc, grpc-web, grpc-web-text, connect-json, connect-proto; and, of servers that speak them, grpc-json,
+    /// grpc-web-json, grpc-at-url, grpc-web-at-url, grpc-web-text-at-url (see docs/parity.md)
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_values_t = Encoding::USUAL)]
     encodings: Vec<Encoding>,
     /// Versions of HTTP, each with each encoding: 1.1, 2. If nothing is said, gRPC goes over 2 and all else over 1.1
     #[arg(long, value_name = "LIST", value_delimiter = ',')]

@@ -1,4 +1,4 @@
-//! Deadlines, in every encoding (departure D18).
+//! Deadlines and bodies that come late (departure D18). What else there is to deadlines is in the scenarios.
 
 use http::Version;
 use serde_json::json;
@@ -8,63 +8,9 @@ use tokio::{
 };
 
 use crate::{
-    dialect::{BULK, Call, Dialect, Encoding, dialects},
+    dialect::{BULK, Call, Dialect, Encoding},
     server::Server,
 };
-
-fn header(dialect: Dialect) -> &'static str {
-    match dialect.encoding {
-        Encoding::ConnectJson | Encoding::ConnectProto => "connect-timeout-ms",
-        _ => "grpc-timeout",
-    }
-}
-
-#[tokio::test]
-async fn one_that_has_passed_is_told_in_the_callers_encoding() {
-    let server = Server::start();
-    for dialect in dialects() {
-        let mut client = dialect.connect(server.address).await;
-        let name = header(dialect);
-        let expired = if name == "grpc-timeout" { "0n" } else { "0" };
-        // Neither token nor message matter any more.
-        let call = Call { rpc: BULK, headers: &[(name, expired)], message: json!({}) };
-        let failure = dialect.call(&mut client, &call).await.unwrap_err();
-        assert_eq!((failure.code, &*failure.message), (4, "context deadline exceeded"), "{dialect:?}");
-        assert_eq!(failure.detail, None);
-    }
-}
-
-#[tokio::test]
-async fn values() {
-    let server = Server::start();
-    for dialect in dialects() {
-        let name = header(dialect);
-        let (other, good, bad): (_, &[&str], &[&str]) = if name == "grpc-timeout" {
-            (
-                "connect-timeout-ms",
-                &["", "10S", "99999999H", "100000m"],
-                &["abc", "1", "123456789S", "-1S", "1.5S", "S"],
-            )
-        } else {
-            ("grpc-timeout", &["", "10000", "9999999999"], &["abc", "10000000000", "-1", "1S"])
-        };
-        let mut client = dialect.connect(server.address).await;
-        for value in good {
-            let call = Call { rpc: BULK, headers: &[(name, value), (other, "garbage")], message: json!({}) };
-            let failure = dialect.call(&mut client, &call).await.unwrap_err();
-            assert_eq!(failure.message, "auth header missing", "{dialect:?} {value:?}");
-        }
-        for value in bad {
-            let call = Call { rpc: BULK, headers: &[(name, value)], message: json!({}) };
-            let failure = dialect.call(&mut client, &call).await.unwrap_err();
-            assert_eq!(
-                (failure.code, failure.message),
-                (3, format!("invalid {name}: {value}")),
-                "{dialect:?}"
-            );
-        }
-    }
-}
 
 #[tokio::test]
 async fn a_body_that_does_not_come_does_not_outlast_the_deadline() {

@@ -1,4 +1,4 @@
-//! How much is taken, in every encoding (contract 2.2, departures D12 and D13).
+//! Limits that can be set, in every encoding (departures D12 and D13). Those that cannot are in the scenarios.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{Request, Version};
@@ -6,142 +6,13 @@ use serde_json::json;
 
 use crate::{
     client::{Client, raw_bytes},
-    dialect::{BULK, Call, Encoding, GET, SET, dialects, envelope},
+    dialect::{Call, GET, SET, dialects},
     metrics::struck,
     server::Server,
 };
 
 const SET_V2: &str = "zitadel.org.v2.OrganizationService/SetOrganizationMetadata";
 const HEADERS: &[(&str, &str)] = &[("authorization", "Bearer owner"), ("x-zitadel-orgid", "org-0")];
-
-#[tokio::test]
-async fn keys_are_counted_in_runes() {
-    let server = Server::start();
-    for dialect in dialects() {
-        let mut client = dialect.connect(server.address).await;
-        for rune in ["x", "ü", "日", "🦀"] {
-            for (count, fits) in [(200, true), (201, false)] {
-                let message = json!({"key": rune.repeat(count), "value": "YQ=="});
-                let outcome = dialect.call(&mut client, &Call { rpc: SET, headers: HEADERS, message }).await;
-                match outcome {
-                    Ok(_) => assert!(fits, "{dialect:?} {count} {rune}"),
-                    Err(failure) => {
-                        let want = "invalid SetOrgMetadataRequest.Key: value length must be between 1 and 200 runes, inclusive";
-                        assert_eq!(
-                            (failure.code, &*failure.message, fits),
-                            (3, want, false),
-                            "{dialect:?} {count} {rune}"
-                        );
-                    }
-                }
-            }
-        }
-    }
-}
-
-#[tokio::test]
-async fn values_are_counted_in_bytes() {
-    let server = Server::start();
-    for dialect in dialects() {
-        let mut client = dialect.connect(server.address).await;
-        let value = |length: usize| json!({"key": "k", "value": STANDARD.encode(vec![0xA5; length])});
-        dialect
-            .call(&mut client, &Call { rpc: SET, headers: HEADERS, message: value(500_000) })
-            .await
-            .unwrap();
-        if dialect.speaks(GET) {
-            let got = dialect
-                .call(&mut client, &Call { rpc: GET, headers: HEADERS, message: json!({"key": "k"}) })
-                .await
-                .unwrap();
-            assert_eq!(got["metadata"]["value"], value(500_000)["value"], "{dialect:?}");
-        }
-        let failure = dialect
-            .call(&mut client, &Call { rpc: SET, headers: HEADERS, message: value(500_001) })
-            .await
-            .unwrap_err();
-        let want =
-            "invalid SetOrgMetadataRequest.Value: value length must be between 1 and 500000 bytes, inclusive";
-        assert_eq!((failure.code, &*failure.message), (3, want), "{dialect:?}");
-    }
-}
-
-/// A bulk set whose message has exactly `size` bytes of protobuf.
-fn bulk_of(size: usize) -> serde_json::Value {
-    let item = |length: usize| json!({"key": "k", "value": STANDARD.encode(vec![1; length])});
-    let length_of =
-        |items: &[serde_json::Value]| crate::dialect::encode(BULK, &json!({"metadata": items})).len();
-    let mut items: Vec<_> = (0..8).map(|_| item(500_000)).collect();
-    // The last item's own framing has one size for all lengths that come into question.
-    let framing = length_of(&[items.clone(), vec![item(100_000)]].concat()) - length_of(&items) - 100_000;
-    let rest = size - length_of(&items) - framing;
-    items.push(item(rest));
-    assert_eq!(length_of(&items), size);
-    json!({"metadata": items})
-}
-
-#[tokio::test]
-async fn messages_of_four_mebibytes() {
-    const LIMIT: usize = 4_194_304;
-    let server = Server::start();
-    for dialect in dialects() {
-        let mut client = dialect.connect(server.address).await;
-        let call = Call { rpc: BULK, headers: HEADERS, message: bulk_of(LIMIT) };
-        dialect.call(&mut client, &call).await.unwrap_or_else(|error| panic!("{dialect:?} {error:?}"));
-        // Without a token: the size comes first.
-        let call = Call { rpc: BULK, headers: &[], message: bulk_of(LIMIT + 1) };
-        let failure = dialect.call(&mut client, &call).await.unwrap_err();
-        let want = format!("grpc: received message larger than max ({} vs. {LIMIT})", LIMIT + 1);
-        assert_eq!((failure.code, failure.message, failure.detail), (8, want, None), "{dialect:?}");
-        // The connection is as good as before.
-        let call = Call { rpc: BULK, headers: HEADERS, message: json!({}) };
-        assert_eq!(dialect.call(&mut client, &call).await.unwrap_err().code, 9, "{dialect:?}");
-    }
-}
-
-#[tokio::test]
-async fn much_more_than_the_limit_is_refused_with_an_answer() {
-    let server = Server::start();
-    for dialect in dialects() {
-        let mut client = dialect.connect(server.address).await;
-        let call = Call { rpc: BULK, headers: HEADERS, message: bulk_of(4_150_000) };
-        let mut request = dialect.request(&call);
-        let junk = match dialect.encoding {
-            Encoding::Rest | Encoding::ConnectJson => {
-                format!("{{\"x\":\"{}\"}}", "y".repeat(20 << 20)).into_bytes()
-            }
-            Encoding::ConnectProto => vec![0x0A; 20 << 20],
-            Encoding::WebText | Encoding::WebTextAtUrl => {
-                STANDARD.encode(envelope(0, &vec![0; 20 << 20])).into_bytes()
-            }
-            _ => envelope(0, &vec![0; 20 << 20]),
-        };
-        *request.body_mut() = junk.into();
-        let answer = client.send(request).await;
-        let failure = dialect.read(BULK, &answer).unwrap_err();
-        assert_eq!(failure.code, 8, "{dialect:?} {failure:?}");
-        assert!(failure.message.starts_with("grpc: received message larger than max ("), "{failure:?}");
-    }
-}
-
-#[tokio::test]
-async fn json_may_be_long_and_say_little() {
-    let server = Server::start();
-    for dialect in
-        dialects().into_iter().filter(|d| matches!(d.encoding, Encoding::Rest | Encoding::ConnectJson))
-    {
-        let mut client = dialect.connect(server.address).await;
-        let mut request: Request<bytes::Bytes> = dialect.request(&Call {
-            rpc: SET,
-            headers: HEADERS,
-            message: json!({"key": "k", "value": "YQ=="}),
-        });
-        let padded = format!("{{\"key\":\"k\",\"value\":\"YQ==\",\"x\":\"{}\"}}", "y".repeat(6 << 20));
-        *request.body_mut() = padded.into();
-        let answer = client.send(request).await;
-        dialect.read(SET, &answer).unwrap();
-    }
-}
 
 #[tokio::test]
 async fn limits_can_be_configured() {

@@ -31,7 +31,7 @@ pub struct DeviationText {
     pub scenario: At<String>,
     /// The step's name, likewise; every step, if nothing is said.
     pub step: Option<String>,
-    /// The encodings; all, if nothing is said.
+    /// The encodings, with their variants; all, if nothing is said.
     pub encodings: Option<Vec<Encoding>>,
     /// The rules; all, if nothing is said.
     pub rules: Option<Vec<Rule>>,
@@ -84,7 +84,7 @@ impl Deviations {
             let text = &deviation.text;
             glob(&text.scenario, scenario)
                 && text.step.as_ref().is_none_or(|pattern| glob(pattern, step))
-                && text.encodings.as_ref().is_none_or(|encodings| encodings.contains(&dialect.encoding))
+                && text.encodings.as_ref().is_none_or(|encodings| dialect.encoding.is_in(encodings))
                 && text.rules.as_ref().is_none_or(|rules| rules.contains(&finding.rule))
                 && deviation.place.as_ref().is_none_or(|place| place.matches(&finding.place))
         })?;
@@ -98,7 +98,7 @@ impl Deviations {
             let steps = suite.scenarios.iter().filter(|scenario| glob(&text.scenario, &scenario.name));
             let mut steps = steps.flat_map(|scenario| &scenario.steps);
             let is_made = |dialect: &Dialect| {
-                text.encodings.as_ref().is_none_or(|encodings| encodings.contains(&dialect.encoding))
+                text.encodings.as_ref().is_none_or(|encodings| dialect.encoding.is_in(encodings))
             };
             dialects.iter().any(is_made)
                 && steps.any(|step| text.step.as_ref().is_none_or(|pattern| glob(pattern, &step.name)))

@@ -1,10 +1,18 @@
 //! Places in a document, by pattern: `response.details.sequence`, `response.result.*.key`, `**.changeDate`.
 
+use std::fmt;
+
 use serde_json::Value;
 
 /// A pattern of names: `*` stands for any one name or index, `**` for any number of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place(Vec<String>);
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("."))
+    }
+}
 
 impl Place {
     /// Parses a pattern.

@@ -62,9 +62,13 @@ impl Target {
         Ok(target)
     }
 
-    /// Where an encoding is served.
+    /// Where an encoding is served: a variant where what it is a variant of is, if nothing else is said.
     pub fn origin(&self, encoding: Encoding) -> Option<&str> {
-        self.origins.get(&encoding).or(self.default.as_ref()).map(String::as_str)
+        self.origins
+            .get(&encoding)
+            .or_else(|| self.origins.get(&encoding.base()))
+            .or(self.default.as_ref())
+            .map(String::as_str)
     }
 }
 
@@ -268,6 +272,7 @@ mod tests {
         assert_eq!(target.origin(Encoding::GrpcWeb), Some("http://localhost:8080"));
         assert_eq!(target.origin(Encoding::Rest), Some("https://api.example.com"));
         assert_eq!(target.origin(Encoding::Grpc), Some("http://[::1]:9"));
+        assert_eq!(target.origin(Encoding::GrpcJson), Some("http://[::1]:9"));
         let only_rest = Target::parse(&["rest=http://a".to_owned()]).unwrap();
         assert_eq!(only_rest.origin(Encoding::Grpc), None);
         for wrong in ["localhost:8080", "ftp://a", "http://a/path", "", "soap=http://a", "http://"] {

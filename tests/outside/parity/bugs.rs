@@ -5,7 +5,7 @@ use http::{HeaderValue, Method};
 
 use super::unfaithful::{
     Answer,
-    Encoding::{self, ConnectJson, ConnectProto, Grpc, Other, Rest, Web, WebText},
+    Encoding::{self, ConnectJson, ConnectProto, Grpc, GrpcAtUrl, GrpcJson, Other, Rest, Web, WebText},
     Spoil,
 };
 
@@ -135,6 +135,27 @@ pub const BUGS: &[Bug] = &[
         spoil: |a| if CONNECT.contains(&a.encoding) { a.headers.remove("access-control-allow-origin"); } },
     Bug { name: "preflights allow no headers", encodings: &["rest", "grpc-web", "grpc-web-text", "connect-json", "connect-proto"], rules: &["cors-preflight"],
         spoil: |a| if a.encoding == Other && a.method == Method::OPTIONS { a.headers.remove("access-control-allow-headers"); } },
+];
+
+/// Bugs of encodings that not every server has.
+#[rustfmt::skip]
+pub const VARIANTS: &[Bug] = &[
+    Bug { name: "no bug at all", encodings: &[], rules: &[], spoil: |_| {} },
+    Bug { name: "gRPC's JSON has times with an offset", encodings: &["grpc-json"], rules: &["json-times"],
+        spoil: |a| if a.encoding == GrpcJson { a.replace_in_frame("Z\"", "+00:00\"") } },
+    Bug { name: "gRPC's JSON calls itself gRPC", encodings: &["grpc-json"], rules: &["content-type"],
+        spoil: |a| if a.encoding == GrpcJson { set(a, "content-type", "application/grpc") } },
+    Bug { name: "gRPC at a URL says another code", encodings: &["grpc-at-url"], rules: &["expected-code", "same-code", "status-details"],
+        spoil: |a| if a.encoding == GrpcAtUrl && a.end().get("grpc-status").is_some_and(|code| code == "5") { a.end().insert("grpc-status", HeaderValue::from_static("2")); } },
+];
+
+/// Bugs of an API whose counts have names.
+#[rustfmt::skip]
+pub const ENUMS: &[Bug] = &[
+    Bug { name: "no bug at all", encodings: &[], rules: &[],
+        spoil: |a| { a.replace("\"totalResult\":\"1\"", "\"totalResult\":\"ONE\""); } },
+    Bug { name: "enums of REST are numbers", encodings: &["rest"], rules: &["json-enums"],
+        spoil: |a| { let name = if a.encoding == Rest { "1" } else { "\"ONE\"" }; a.replace("\"totalResult\":\"1\"", &format!("\"totalResult\":{name}")); } },
 ];
 
 /// Bugs that show when a message is too large.

@@ -21,6 +21,9 @@ pub enum Encoding {
     WebText,
     ConnectJson,
     ConnectProto,
+    GrpcJson,
+    /// gRPC at the URL of REST.
+    GrpcAtUrl,
     /// A question of a browser, or of reflection.
     Other,
 }
@@ -113,6 +116,8 @@ fn encoding(head: &http::request::Parts) -> Encoding {
     match content_type {
         _ if head.method == Method::OPTIONS || head.uri.path().contains("reflection") => Encoding::Other,
         "application/grpc" => Encoding::Grpc,
+        "application/grpc+json" => Encoding::GrpcJson,
+        "application/grpc+proto" => Encoding::GrpcAtUrl,
         "application/grpc-web+proto" => Encoding::Web,
         "application/grpc-web-text+proto" => Encoding::WebText,
         "application/proto" => Encoding::ConnectProto,
@@ -122,6 +127,16 @@ fn encoding(head: &http::request::Parts) -> Encoding {
 }
 
 impl Answer {
+    /// Puts one text for another, in the message of a success of gRPC.
+    pub fn replace_in_frame(&mut self, from: &str, to: &str) {
+        if self.body.is_empty() {
+            return;
+        }
+        let message = std::str::from_utf8(&self.body[5..]).unwrap().replace(from, to);
+        self.body =
+            [&[0], &u32::try_from(message.len()).unwrap().to_be_bytes()[..], message.as_bytes()].concat();
+    }
+
     /// Puts one text for another, in the body; true if it was there.
     pub fn replace(&mut self, from: &str, to: &str) -> bool {
         let Ok(text) = std::str::from_utf8(&self.body) else { return false };

@@ -56,7 +56,8 @@ pub(super) fn read(
     answer: &RawAnswer,
     findings: &mut Vec<Finding>,
 ) -> Result<Outcome, Finding> {
-    let allowed: &[&str] = match encoding {
+    let allowed: &[&str] = match encoding.base() {
+        _ if encoding.is_json() => &[encoding.content_type()],
         Encoding::Grpc => &["application/grpc", "application/grpc+proto"],
         Encoding::GrpcWeb => &["application/grpc-web+proto", "application/grpc-web"],
         _ => &["application/grpc-web-text+proto", "application/grpc-web-text"],
@@ -66,12 +67,12 @@ pub(super) fn read(
     }
     judge_content_type(answer, allowed, findings);
     judge_http_status(answer, 200, "a call of gRPC", findings);
-    let body = match encoding {
+    let body = match encoding.base() {
         Encoding::GrpcWebText => &text(answer, findings)?,
         _ => answer.body.as_ref(),
     };
     let frames = envelope::unwrap(body).map_err(|error| unreadable(answer, &error))?;
-    let trailers = match encoding {
+    let trailers = match encoding.base() {
         Encoding::Grpc => answer.trailers.clone(),
         _ => last_frame(&frames, findings),
     };
@@ -97,7 +98,7 @@ pub(super) fn read(
     let end = if trailers.contains_key("grpc-status") { &trailers } else { &answer.headers };
     let message = message(end, findings);
     if code == Code::OK {
-        let response = only_message(call, &messages, answer, findings)?;
+        let response = only_message(call, encoding, &messages, answer, findings)?;
         return Ok(Outcome {
             code,
             message: String::new(),
@@ -116,6 +117,7 @@ pub(super) fn read(
 /// The message of a success.
 fn only_message(
     call: &Call,
+    encoding: Encoding,
     messages: &[&envelope::Frame<'_>],
     answer: &RawAnswer,
     findings: &mut Vec<Finding>,
@@ -129,10 +131,17 @@ fn only_message(
             format!("a message has the flag {:#04x}: compressed, though nothing was agreed", frame.flag);
         return Err(Finding::new(Rule::Envelope, "response", text));
     }
-    DynamicMessage::decode(call.method.output(), frame.message)
-        .map_err(|error| error.to_string())
-        .and_then(|message| json::write(&message, "response", findings))
-        .map_err(|error| unreadable(answer, &error))
+    let descriptor = call.method.output();
+    let response = if encoding.is_json() {
+        serde_json::from_slice(frame.message)
+            .map_err(|error| format!("no JSON: {error}"))
+            .and_then(|message| json::read(&descriptor, &message, "response", findings))
+    } else {
+        DynamicMessage::decode(descriptor, frame.message)
+            .map_err(|error| error.to_string())
+            .and_then(|message| json::write(&message, "response", findings))
+    };
+    response.map_err(|error| unreadable(answer, &error))
 }
 
 /// The bytes behind base64, which may be padded in several places.
@@ -242,7 +251,7 @@ fn details(
 /// For reports: the trailers that are inside of a body of gRPC-Web.
 pub(crate) fn trailers_in_body(encoding: Encoding, answer: &RawAnswer) -> BTreeMap<String, Vec<String>> {
     let mut findings = Vec::new();
-    let body = match encoding {
+    let body = match encoding.base() {
         Encoding::GrpcWeb => answer.body.to_vec(),
         Encoding::GrpcWebText => text(answer, &mut findings).unwrap_or_default(),
         _ => return BTreeMap::new(),

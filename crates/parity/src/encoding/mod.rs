@@ -68,24 +68,17 @@ impl Call {
         let mut put = |name: &'static str, value: HeaderValue| {
             headers.insert(HeaderName::from_static(name), value);
         };
-        let content_type = match encoding {
-            Encoding::Rest | Encoding::ConnectJson => "application/json",
-            Encoding::Grpc => "application/grpc",
-            Encoding::GrpcWeb => "application/grpc-web+proto",
-            Encoding::GrpcWebText => "application/grpc-web-text+proto",
-            Encoding::ConnectProto => "application/proto",
-        };
-        put("content-type", HeaderValue::from_static(content_type));
-        match encoding {
+        put("content-type", HeaderValue::from_static(encoding.content_type()));
+        match encoding.base() {
             Encoding::Grpc => put("te", HeaderValue::from_static("trailers")),
             Encoding::GrpcWeb | Encoding::GrpcWebText => {
-                put("accept", HeaderValue::from_static(content_type));
+                put("accept", HeaderValue::from_static(encoding.content_type()));
                 put("x-grpc-web", HeaderValue::from_static("1"));
             }
             Encoding::ConnectJson | Encoding::ConnectProto => {
                 put("connect-protocol-version", HeaderValue::from_static("1"));
             }
-            Encoding::Rest => {}
+            _ => {}
         }
         if let Some(timeout) = self.timeout {
             let milliseconds = timeout.as_millis().max(1);
@@ -96,16 +89,18 @@ impl Call {
                 _ => put("grpc-timeout", number(&format!("{milliseconds}m"))),
             }
         }
-        let (http_method, path, body) = match encoding {
+        let (http_method, path, body) = match encoding.base() {
             Encoding::Rest => rest::target(self, api)?,
-            Encoding::ConnectJson => (Method::POST, self.rpc_path(), self.json_body()?),
-            Encoding::ConnectProto => (Method::POST, self.rpc_path(), self.protobuf_body()),
-            Encoding::Grpc | Encoding::GrpcWeb => {
-                (Method::POST, self.rpc_path(), envelope::wrap(0, &self.protobuf_body()).into())
-            }
-            Encoding::GrpcWebText => {
-                let framed = envelope::wrap(0, &self.protobuf_body());
-                (Method::POST, self.rpc_path(), grpc::to_text(&framed).into())
+            base => {
+                let at_url = if encoding.is_at_url() { rest::url_of_a_body(self, api) } else { None };
+                let (http_method, path) = at_url.unwrap_or_else(|| (Method::POST, self.rpc_path()));
+                let message = if encoding.is_json() { self.json_body()? } else { self.protobuf_body() };
+                let body = match base {
+                    Encoding::ConnectJson | Encoding::ConnectProto => message,
+                    Encoding::GrpcWebText => grpc::to_text(&envelope::wrap(0, &message)).into(),
+                    _ => envelope::wrap(0, &message).into(),
+                };
+                (http_method, path, body)
             }
         };
         if encoding == Encoding::Rest && body.is_empty() {
@@ -133,24 +128,27 @@ impl Call {
     /// Reads what came back.
     pub fn read(&self, api: &Api, encoding: Encoding, answer: &RawAnswer) -> Reading {
         let mut reading = Reading::default();
-        let answered = match encoding {
+        let answered = match encoding.base() {
             Encoding::Rest => rest::read(self, api, answer, &mut reading.findings),
             Encoding::ConnectJson | Encoding::ConnectProto => {
                 connect::read(self, api, encoding, answer, &mut reading.findings)
             }
-            Encoding::Grpc | Encoding::GrpcWeb | Encoding::GrpcWebText => {
-                grpc::read(self, api, encoding, answer, &mut reading.findings)
-            }
+            _ => grpc::read(self, api, encoding, answer, &mut reading.findings),
         };
         match answered {
             Ok(outcome) => reading.outcome = Some(outcome),
             Err(finding) => reading.findings.push(finding),
         }
-        if let Some(origin) = self.headers.get("origin").filter(|_| encoding != Encoding::Grpc) {
+        if let Some(origin) = self.headers.get("origin").filter(|_| is_for_browsers(encoding)) {
             cors::judge_answer(origin, answer, &mut reading.findings);
         }
         reading
     }
+}
+
+/// Whether pages can make such calls: they cannot read the trailers that gRPC needs.
+pub fn is_for_browsers(encoding: Encoding) -> bool {
+    encoding.base() != Encoding::Grpc
 }
 
 fn number(digits: &str) -> HeaderValue {

@@ -28,6 +28,13 @@ pub(super) fn target(call: &Call, api: &Api) -> Result<(Method, String, Bytes), 
     Ok((binding.http_method, path, body))
 }
 
+/// Where something else than REST may be sent instead of the RPC's path: the URL, if it takes a body.
+pub(super) fn url_of_a_body(call: &Call, api: &Api) -> Option<(Method, String)> {
+    let binding = api.binding(&call.method).ok().flatten()?;
+    let (path, body) = binding.url(&call.message).ok()?;
+    body.map(|_| (binding.http_method, path))
+}
+
 pub(super) fn read(
     call: &Call,
     api: &Api,

@@ -5,6 +5,7 @@ mod generate;
 mod limits;
 mod malform;
 mod shrink;
+pub mod written;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

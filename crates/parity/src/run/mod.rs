@@ -35,6 +35,21 @@ pub enum Reference {
     Golden(Golden),
 }
 
+/// Is told what is done while it is done, from all of a run's tasks.
+pub trait Watcher: Send + Sync {
+    /// A scenario has begun.
+    fn begun(&self, _: &Scenario) {}
+
+    /// A call has been answered.
+    fn called(&self) {}
+
+    /// A scenario has ended. Its report is handed over when those before it have been.
+    fn ended(&self, _: &ScenarioReport) {}
+}
+
+/// Looks at nothing.
+impl Watcher for () {}
+
 /// All that a run needs.
 pub struct Runner {
     /// What can be called.
@@ -55,6 +70,8 @@ pub struct Runner {
     pub jobs: usize,
     /// What is known to deviate.
     pub deviations: Deviations,
+    /// Who looks on.
+    pub watcher: Arc<dyn Watcher>,
 }
 
 /// What became of a scenario.
@@ -164,6 +181,7 @@ impl Runner {
     /// Makes one scenario. `index` tells its namespaces from those of others.
     pub(crate) async fn scenario(&self, index: usize, scenario: Arc<Scenario>) -> ScenarioReport {
         let begun = Instant::now();
+        self.watcher.begun(&scenario);
         let dialects = self.dialects.iter().enumerate();
         let plays = dialects.clone().map(|(number, &dialect)| {
             let run = namespace(&self.run_id, index, number);
@@ -190,7 +208,9 @@ impl Runner {
             let references = others.iter_mut().map(|other| other.as_mut().and_then(Iterator::next));
             steps.push(self.judge(&scenario, step, row.collect(), references.collect()));
         }
-        ScenarioReport { scenario, steps, took: begun.elapsed() }
+        let report = ScenarioReport { scenario, steps, took: begun.elapsed() };
+        self.watcher.ended(&report);
+        report
     }
 
     /// Compares what came of a step in all dialects.

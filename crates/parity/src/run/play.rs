@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Runner;
 use crate::{
     compare,
-    dialect::{Dialect, Encoding},
+    dialect::Dialect,
     encoding::{self, Call},
     exchange::Exchange,
     rule::{Finding, Rule},
@@ -113,7 +113,8 @@ impl Player<'_> {
             Err(unspeakable) => return Play::skipped(unspeakable.0),
         };
         let mut play = Play { message: serde_json::to_value(&call.message).ok(), ..Play::default() };
-        if let Some(preflight) = encoding::preflight(&request).filter(|_| dialect.encoding != Encoding::Grpc)
+        if let Some(preflight) =
+            encoding::preflight(&request).filter(|_| encoding::is_for_browsers(dialect.encoding))
         {
             match runner.transport.send(self.target, dialect, preflight).await.answer {
                 Ok(answer) => play.findings.extend(encoding::judge_preflight(&request, &answer)),
@@ -121,6 +122,7 @@ impl Player<'_> {
             }
         }
         let exchange = runner.transport.send(self.target, dialect, request).await;
+        runner.watcher.called();
         match &exchange.answer {
             Err(error) => play.findings.push(Finding::new(Rule::Answer, "", error)),
             Ok(answer) => {

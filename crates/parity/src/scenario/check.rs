@@ -13,49 +13,61 @@ use super::{
 };
 use crate::api::distance;
 
-/// Whether a message's members are fields, and what can be known of their values fits.
+/// Whether a message's members are fields, and what can be known of their values fits. `known` is for the members' names.
 ///
 /// # Errors
 /// With the place of the first that does not.
-pub(super) fn message(descriptor: &MessageDescriptor, node: &At<Node>) -> Result<(), At<String>> {
+pub(super) fn message(
+    descriptor: &MessageDescriptor,
+    node: &At<Node>,
+    known: &Variables,
+) -> Result<(), At<String>> {
     let full_name = descriptor.full_name();
     match &node.value {
         Node::Null => Ok(()),
         _ if full_name.starts_with("google.protobuf.") => whole(descriptor, node),
         Node::Text(text) if text.contains("${") => Ok(()),
         Node::Map(members) => members.iter().try_for_each(|(name, value)| {
-            let by_name = || descriptor.get_field_by_name(name);
-            let Some(known) = descriptor.get_field_by_json_name(name).or_else(by_name) else {
+            // Only the run tells what it is.
+            let Ok(filled) = template::fill_text(name, known) else { return Ok(()) };
+            let filled = template::text_of(&filled);
+            let by_name = || descriptor.get_field_by_name(&filled);
+            let Some(found) = descriptor.get_field_by_json_name(&filled).or_else(by_name) else {
                 let alike = descriptor.fields().map(|field| field.json_name().to_owned());
-                let alike = alike.min_by_key(|other| distance(name, other));
+                let alike = alike.min_by_key(|other| distance(&filled, other));
                 let hint = alike.map_or_else(String::new, |other| format!("; did you mean {other}?"));
-                return Err(name.with(format!("{full_name} has no field {}{hint}", name.value)));
+                return Err(name.with(format!("{full_name} has no field {filled}{hint}")));
             };
-            field(descriptor, &known, value)
+            field(descriptor, &found, value, known)
         }),
         _ => Err(node.with(format!("{full_name} is a message: it has members"))),
     }
 }
 
-fn field(parent: &MessageDescriptor, field: &FieldDescriptor, node: &At<Node>) -> Result<(), At<String>> {
+fn field(
+    parent: &MessageDescriptor,
+    field: &FieldDescriptor,
+    node: &At<Node>,
+    known: &Variables,
+) -> Result<(), At<String>> {
     if is_open(node) {
         return Ok(());
     }
     let value = |kind: &Kind, node: &At<Node>, name: &str| match kind {
-        Kind::Message(descriptor) => message(descriptor, node),
+        Kind::Message(descriptor) => message(descriptor, node, known),
         _ => scalar(parent, name, node),
     };
     match (&node.value, field.kind()) {
         (Node::Map(entries), Kind::Message(entry)) if field.is_map() => {
             let kind = entry.map_entry_value_field().kind();
             entries.iter().try_for_each(|(_, entry)| match &kind {
-                Kind::Message(descriptor) => message(descriptor, entry),
+                Kind::Message(descriptor) => message(descriptor, entry, known),
                 _ => Ok(()),
             })
         }
         (Node::List(items), kind) if field.cardinality() == Cardinality::Repeated => {
             items.iter().try_for_each(|item| match &kind {
-                Kind::Message(descriptor) => message(descriptor, item),
+                Kind::Message(descriptor) => message(descriptor, item, known),
                 _ => repeated(parent, field.json_name(), item),
             })
         }

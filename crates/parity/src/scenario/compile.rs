@@ -128,13 +128,22 @@ impl Suite {
         given: &BTreeMap<String, String>,
         tags: &Tags,
     ) -> Result<Self, Vec<Mistake>> {
-        let (mut scenarios, mut mistakes) = (Vec::new(), Vec::new());
+        let (mut scenarios, mut mistakes) = (Vec::<Arc<Scenario>>::new(), Vec::new());
         for (path, file) in files {
+            let mistake = |line, column, text| Mistake { file: path.clone(), line, column, text };
             match compile(path, file, api, given, tags) {
-                Ok(compiled) => scenarios.extend(compiled.into_iter().map(Arc::new)),
-                Err(At { value: text, line, column }) => {
-                    mistakes.push(Mistake { file: path.clone(), line, column, text });
+                Ok(compiled) => {
+                    // Golden files and deviations know scenarios by their names.
+                    let twice = compiled.iter().filter_map(|scenario| {
+                        let other = scenarios.iter().find(|other| other.name == scenario.name)?;
+                        let place = format!("{}:{}", other.file.display(), other.line);
+                        let text = format!("the scenario of {place} is called {:?}, too", scenario.name);
+                        Some(mistake(scenario.line, 1, text))
+                    });
+                    mistakes.extend(twice);
+                    scenarios.extend(compiled.into_iter().map(Arc::new));
                 }
+                Err(At { value: text, line, column }) => mistakes.push(mistake(line, column, text)),
             }
         }
         if mistakes.is_empty() { Ok(Self { scenarios }) } else { Err(mistakes) }
@@ -185,12 +194,18 @@ fn compile(
     };
     let outer = outer.inside(&file.headers, &file.mask, &file.unordered, &file.without)?;
     let mut all = Vec::new();
-    for text in file.scenarios.iter().filter(|text| tags.keep(&file.tags, &text.tags)) {
-        for row in rows(&text.each) {
-            let variables = variables.iter().cloned().chain(row).collect();
-            let mut compiled = scenario(path, text, &outer, variables)?;
-            unique(&mut compiled.name, all.iter().map(|other: &Scenario| &other.name));
-            all.push(compiled);
+    for row in rows(&file.each) {
+        let variables: Vec<_> = row.0.into_iter().chain(variables.iter().cloned()).collect();
+        let known = before_the_run(&variables);
+        let of_file = file.tags.iter().map(|tag| filled("a tag", tag, &known));
+        let of_file: Vec<String> = of_file.collect::<Result<_, _>>()?;
+        for text in file.scenarios.iter().filter(|text| tags.keep(&of_file, &text.tags)) {
+            for row in rows(&text.each) {
+                let variables = variables.iter().cloned().chain(row.0).collect();
+                let mut compiled = scenario(path, text, &of_file, &outer, variables)?;
+                unique(&mut compiled.name, all.iter().map(|other: &Scenario| &other.name));
+                all.push(compiled);
+            }
         }
     }
     Ok(all)
@@ -199,6 +214,7 @@ fn compile(
 fn scenario(
     path: &Path,
     text: &ScenarioText,
+    tags_of_file: &[String],
     outer: &Scope<'_>,
     variables: Vec<(String, At<Node>)>,
 ) -> Result<Scenario, At<String>> {
@@ -225,8 +241,8 @@ fn scenario(
         }
         counts.push(steps.len() - before);
     }
-    let name = named(&text.name, &variables)?;
-    let tags = outer.file.tags.iter().chain(&text.tags).cloned().collect();
+    let name = filled("a name", &text.name, &before_the_run(&variables))?;
+    let tags = tags_of_file.iter().chain(&text.tags).cloned().collect();
     Ok(Scenario {
         name,
         file: path.to_owned(),
@@ -268,42 +284,47 @@ impl Scope<'_> {
         known: &Known,
     ) -> Result<Step, At<String>> {
         let scope = self.inside(&text.headers, &text.mask, &text.unordered, &text.without)?;
-        let rpc = match &self.file.service {
-            Some(service) if !text.rpc.contains('/') => format!("{}/{}", service.value, text.rpc.value),
-            _ => text.rpc.value.clone(),
-        };
+        let variables = row.0;
+        let values = before_the_run(&outer.iter().chain(&variables).cloned().collect::<Vec<_>>());
+        let mut rpc = filled("an rpc", &text.rpc, &values)?;
+        if let Some(service) = self.file.service.as_ref().filter(|_| !rpc.contains('/')) {
+            rpc = format!("{}/{rpc}", filled("a service", service, &values)?);
+        }
         let method = self.api.method(&rpc).map_err(|error| text.rpc.with(error))?;
         let message = text.message.clone().unwrap_or_else(|| text.rpc.with(Node::Map(Vec::new())));
-        check::message(&method.input(), &message)?;
+        check::message(&method.input(), &message, &values)?;
         let mut expect = text.expect.clone().unwrap_or_default();
         if let Some(response) = &expect.response {
-            check::message(&method.output(), response)?;
+            check::message(&method.output(), response, &values)?;
             expect.code.get_or_insert_with(|| response.with(Node::Text("ok".to_owned())));
         }
 
         let mut known = known.clone();
-        for (name, node) in &row {
+        for (name, node) in &variables {
             check::known(node, &known)?;
             known.names.insert(name.clone());
         }
         let parts = [&expect.code, &expect.message, &expect.details, &expect.response];
-        let nodes = parts.into_iter().flatten().chain(expect.headers.values());
+        let nodes = parts.into_iter().flatten().chain(expect.headers.into_iter().map(|(_, value)| value));
         let nodes = nodes.chain([&message]).chain(scope.headers.iter().map(|(_, value)| value));
         nodes.into_iter().try_for_each(|node| check::known(node, &known))?;
 
-        let variables: Vec<_> = row.into_iter().collect();
-        let scope_of_name: Vec<_> = outer.iter().chain(&variables).cloned().collect();
         let name = text.name.clone().unwrap_or_else(|| text.rpc.with(method.name().to_owned()));
-        let name = named(&name, &scope_of_name)?;
+        let name = filled("a name", &name, &values)?;
         let capture = text.capture.iter().map(|(name, place)| {
             let place = Place::parse(place).map_err(|error| place.with(error))?;
             Ok((name.clone(), place))
         });
         let timeout = text.timeout.as_ref().map(duration).transpose()?;
-        let raw = text.raw.iter().map(|(encoding, raw)| Ok((*encoding, body(raw, &text.rpc)?)));
-        let raw: BTreeMap<Encoding, Body> = raw.collect::<Result<_, At<String>>>()?;
+        let raw = text.raw.iter().map(|(encoding, raw)| Ok((*encoding, body(raw, &text.rpc, &values)?)));
+        let mut raw: BTreeMap<Encoding, Body> = raw.collect::<Result<_, At<String>>>()?;
+        for encoding in Encoding::ALL.into_iter().filter(|encoding| encoding.is_at_url()) {
+            if let Some(body) = raw.get(&encoding.base()).filter(|_| !raw.contains_key(&encoding)) {
+                raw.insert(encoding, body.clone());
+            }
+        }
         let encodings = match &text.encodings {
-            Some(encodings) => encodings.clone(),
+            Some(named) => Encoding::ALL.into_iter().filter(|encoding| encoding.is_in(named)).collect(),
             None if raw.is_empty() => Encoding::ALL.to_vec(),
             None => raw.keys().copied().collect(),
         };
@@ -331,20 +352,24 @@ impl Scope<'_> {
 
 /// The rows of a table; one without variables, if there is no table.
 fn rows(each: &[Row]) -> Vec<Row> {
-    if each.is_empty() { vec![Row::new()] } else { each.to_vec() }
+    if each.is_empty() { vec![Row::default()] } else { each.to_vec() }
 }
 
-/// A name with what is known before the run filled in: a name is the same in every dialect.
-fn named(name: &At<String>, variables: &[(String, At<Node>)]) -> Result<String, At<String>> {
+/// The variables that are the same in every dialect: all but those that are made of `${run}` and its like.
+fn before_the_run(variables: &[(String, At<Node>)]) -> Variables {
     let mut known = Variables::new();
     for (name, node) in variables {
         if let Ok(value) = template::fill(node, &known) {
             known.insert(name.clone(), value);
         }
     }
-    let filled =
-        template::fill_text(name, &known).map_err(|error| name.with(format!("in a name: {error}")))?;
-    Ok(template::text_of(&filled))
+    known
+}
+
+/// What must be the same in every dialect, with what is known before the run.
+fn filled(what: &str, text: &At<String>, known: &Variables) -> Result<String, At<String>> {
+    let value = template::fill_text(text, known).map_err(|error| text.with(format!("in {what}: {error}")))?;
+    Ok(template::text_of(&value))
 }
 
 /// Gives a name that is taken a number.
@@ -357,10 +382,11 @@ fn unique<'a>(name: &mut String, taken: impl Iterator<Item = &'a String> + Clone
     }
 }
 
-fn body(raw: &RawText, rpc: &At<String>) -> Result<Body, At<String>> {
+fn body(raw: &RawText, rpc: &At<String>, known: &Variables) -> Result<Body, At<String>> {
     match raw {
         RawText::Text(text) => Ok(Body::Text(rpc.with(Node::Text(text.clone())))),
         RawText::Hex(digits) => {
+            let digits = filled("hex", &rpc.with(digits.clone()), known)?;
             let digits: Vec<u8> = digits.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
             let bytes: Option<Vec<u8>> = digits
                 .chunks(2)

@@ -1,15 +1,66 @@
 //! A file of scenarios, as it is written.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{borrow::Cow, collections::BTreeMap, fmt, path::Path};
 
-use schemars::JsonSchema;
-use serde::Deserialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
 
 use super::{At, Mistake, Node};
 use crate::{dialect::Encoding, rule::Rule};
 
-/// Names and values of a row of a table: each is a variable.
-pub type Row = BTreeMap<String, At<Node>>;
+/// Names and values, in the order of the file: variables, of which later ones may be made of earlier ones, or headers.
+#[derive(Clone, Debug, Default)]
+pub struct Row(pub Vec<(String, At<Node>)>);
+
+impl<'a> IntoIterator for &'a Row {
+    type Item = &'a (String, At<Node>);
+    type IntoIter = std::slice::Iter<'a, (String, At<Node>)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
+impl<'de> Deserialize<'de> for Row {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Row;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("names and values")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Row, A::Error> {
+                let mut row = Row::default();
+                while let Some(member) = members.next_entry()? {
+                    row.0.push(member);
+                }
+                Ok(row)
+            }
+        }
+
+        deserializer.deserialize_map(Members)
+    }
+}
+
+impl JsonSchema for Row {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Row".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        BTreeMap::<String, Node>::json_schema(generator)
+    }
+}
 
 /// Scenarios for one API. What stands here holds for each of them.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -17,7 +68,10 @@ pub type Row = BTreeMap<String, At<Node>>;
 pub struct File {
     /// Words for `--tag` and `--without-tag`.
     #[serde(default)]
-    pub tags: Vec<String>,
+    pub tags: Vec<At<String>>,
+    /// A table: all scenarios are made once for each row, whose values are variables.
+    #[serde(default)]
+    pub each: Vec<Row>,
     /// The service of every `rpc` that names only a method: `package.Service`.
     pub service: Option<At<String>>,
     /// Where the URLs of a service begin, for a server that mounts them below a path: `package.Service: /prefix`.
@@ -90,14 +144,15 @@ pub struct ScenarioText {
 pub struct StepText {
     /// What it shows; the method's name if nothing is said.
     pub name: Option<At<String>>,
-    /// `package.Service/Method`, or `Method` of the file's service.
+    /// `package.Service/Method`, or `Method` of the file's service; `${…}` of what is known before the run.
     pub rpc: At<String>,
     /// A table: the step is made once for each row, whose values are variables.
     #[serde(default)]
     pub each: Vec<Row>,
     /// The request, as proto3 JSON.
     pub message: Option<At<Node>>,
-    /// Bytes in place of the message, for each encoding that shall get them; the others do not make the step.
+    /// Bytes in place of the message, for each encoding that shall get them, with its variant at the URLs of REST; the others
+    /// do not make the step.
     #[serde(default)]
     pub raw: BTreeMap<Encoding, RawText>,
     /// Headers. `null` takes one away that stands further out.
@@ -105,7 +160,7 @@ pub struct StepText {
     pub headers: Row,
     /// How long the server may take, as the encoding says it to the server: `500ms`, `2s`.
     pub timeout: Option<At<String>>,
-    /// The encodings that make the step; all, if nothing is said.
+    /// The encodings that make the step, with their variants; all, if nothing is said.
     pub encodings: Option<Vec<Encoding>>,
     /// Whether all encodings must answer the same. True, if nothing is said.
     #[serde(default = "yes")]
@@ -133,7 +188,7 @@ pub struct StepText {
 pub enum RawText {
     /// Text, which may hold `${…}`.
     Text(String),
-    /// Pairs of hexadecimal digits, with spaces where one likes.
+    /// Pairs of hexadecimal digits, with spaces where one likes; `${…}` of what is known before the run.
     Hex(String),
 }
 
