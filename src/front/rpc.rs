@@ -142,7 +142,7 @@ impl<M: Message + Serialize> Reply for Encodable<M> {
 
     fn to_json(&self) -> Result<Vec<u8>, Error> {
         // Base64 takes four bytes for three; names of fields, and numbers and times as text, take more in small ones.
-        let bytes = self.proto_len + self.proto_len / 2 + 256;
+        let bytes = self.proto_len + self.proto_len / 2 + self.proto_len.min(64 * 1024) + 256;
         protojson::to_vec(&self.message, bytes).map_err(|error| Error::Internal { cause: error.to_string() })
     }
 }
@@ -412,11 +412,13 @@ pub(super) mod tests {
         let mut buffer = bytes::BytesMut::with_capacity(8 * 1024);
         buffer.extend_from_slice(&[1; 100]);
         let shared = buffer.split_to(50).freeze();
+        let mut behind_a_header = Bytes::from(vec![1; 51]);
+        bytes::Buf::advance(&mut behind_a_header, 1);
         for (payload, is_copied) in [
             (shared, true),
             (buffer.freeze(), true),
             (Bytes::from(vec![1; 50]), false),
-            (Bytes::from(Vec::from_iter([1; 51])).slice(1..), false),
+            (behind_a_header, false),
         ] {
             let address = payload.as_ptr();
             let alone = alone(payload);

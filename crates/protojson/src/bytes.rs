@@ -1,6 +1,6 @@
 //! Bytes: base64 as Go's decoder takes it.
 
-use std::{fmt, io};
+use std::{fmt, io, mem::MaybeUninit};
 
 use ::base64::{
     Engine,
@@ -53,9 +53,9 @@ impl Formatter for Compact {
         const PIECE_BYTES: usize = 3 * 1024;
 
         out.write_all(b"\"")?;
-        let mut text = [0; PIECE_BYTES / 3 * 4];
+        let mut text = [MaybeUninit::uninit(); PIECE_BYTES / 3 * 4];
         for piece in bytes.chunks(PIECE_BYTES) {
-            out.write_all(base64_simd::STANDARD.encode(piece, Out::from_slice(&mut text)))?;
+            out.write_all(base64_simd::STANDARD.encode(piece, Out::from_uninit_slice(&mut text)))?;
         }
         out.write_all(b"\"")
     }
