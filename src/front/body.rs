@@ -113,7 +113,10 @@ pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 pub const LATE_DRAIN_TIME_MAX: Duration = Duration::from_millis(200);
 
 /// What is left of a lent body once its borrower is done.
-pub struct Leftover(Option<Arc<Mutex<Option<Box<Source>>>>>);
+pub struct Leftover(Option<Owner>);
+
+/// Where a lent body comes back to.
+type Owner = Arc<Mutex<Option<Box<Source>>>>;
 
 impl Leftover {
     /// Lends `body`: what is returned reads it, and gives back what is left when it is dropped.
@@ -122,11 +125,11 @@ impl Leftover {
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
         if body.is_end_stream() {
-            return (Lent { body: None, owner: None }, Self(None));
+            return (Lent(None), Self(None));
         }
         let body: Box<Source> = Box::new(body.map_err(axum::Error::new));
-        let owner = Arc::<Mutex<Option<Box<Source>>>>::default();
-        (Lent { body: Some(body), owner: Some(owner.clone()) }, Self(Some(owner)))
+        let owner = Owner::default();
+        (Lent(Some((body, owner.clone()))), Self(Some(owner)))
     }
 
     /// Reads and forgets what is left, within bounds of size and of `time_max`, so that the answer reaches a caller who still
@@ -153,10 +156,7 @@ impl Leftover {
 }
 
 /// The body of a request, which is given back unless it was read to its end.
-pub struct Lent {
-    body: Option<Box<Source>>,
-    owner: Option<Arc<Mutex<Option<Box<Source>>>>>,
-}
+pub struct Lent(Option<(Box<Source>, Owner)>);
 
 impl http_body::Body for Lent {
     type Data = Bytes;
@@ -166,24 +166,24 @@ impl http_body::Body for Lent {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        match &mut self.body {
-            Some(body) => Pin::new(body).poll_frame(cx),
+        match &mut self.0 {
+            Some((body, _)) => Pin::new(body).poll_frame(cx),
             None => Poll::Ready(None),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(|body| body.is_end_stream())
+        self.0.as_ref().is_none_or(|(body, _)| body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or(SizeHint::with_exact(0), |body| body.size_hint())
+        self.0.as_ref().map_or(SizeHint::with_exact(0), |(body, _)| body.size_hint())
     }
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        if let (Some(body), Some(owner)) = (self.body.take(), &self.owner)
+        if let Some((body, owner)) = self.0.take()
             && !body.is_end_stream()
         {
             *owner.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);

@@ -6,7 +6,6 @@ use domain::{Code, Error};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
 
 use super::{
-    blocking,
     body::{Body, Lent},
     encoding::{ConnectCodec, Encoding},
     envelope::{self, Compression},
@@ -19,9 +18,6 @@ use super::{
 };
 
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("connect-protocol-version");
-
-/// Bodies smaller than this, in bytes, are not compressed: it would cost more than it saves.
-const COMPRESS_BYTES_MIN: usize = 1024;
 
 /// Answers a Connect call of `rpc`.
 pub async fn answer(
@@ -39,7 +35,7 @@ pub async fn answer(
             head.conclude(async {
                 let input = read(gate, rpc, codec, &head.headers, body).await;
                 let reply = rpc.call(gate, &head, input).await?;
-                let response = write(reply.as_ref(), codec, accepts_gzip(&head.headers)).await;
+                let response = write(reply.as_ref(), codec, &head.headers).await;
                 response.map_err(|error| error.to_status(head.language()))
             })
             .await
@@ -86,7 +82,7 @@ async fn read(
     Ok(Input { codec, payload, room, path: Vec::new(), query: Vec::new() })
 }
 
-async fn write(reply: &dyn Reply, codec: ConnectCodec, gzip: bool) -> Result<Response<Body>, Error> {
+async fn write(reply: &dyn Reply, codec: ConnectCodec, asked: &HeaderMap) -> Result<Response<Body>, Error> {
     let (body, media_type) = match codec {
         ConnectCodec::Json => (reply.to_json()?, "application/json"),
         ConnectCodec::Proto => {
@@ -95,10 +91,7 @@ async fn write(reply: &dyn Reply, codec: ConnectCodec, gzip: bool) -> Result<Res
             (message, "application/proto")
         }
     };
-    let mut compressed = None;
-    if gzip && body.len() >= COMPRESS_BYTES_MIN {
-        compressed = blocking::in_place(body.len(), || envelope::gzip(&body)).await;
-    }
+    let compressed = envelope::compress(&body, || accepts_gzip(asked)).await;
     let is_compressed = compressed.is_some();
     let mut response = Response::new(Body::from(compressed.unwrap_or(body)));
     let headers = response.headers_mut();

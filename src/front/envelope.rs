@@ -153,8 +153,19 @@ pub async fn gunzip(
     Ok(read.map(|_| message.into()))
 }
 
-/// Compresses, fast rather than small. `None` if that does not work: in memory nothing can fail, and what is plain is as good.
-pub fn gzip(plain: &[u8]) -> Option<Vec<u8>> {
+/// Replies smaller than this, in bytes, are not compressed: it would cost more than it saves.
+const COMPRESS_BYTES_MIN: usize = 1024;
+
+/// The same, compressed, if it is worth that and `is_accepted`.
+pub async fn compress(plain: &[u8], is_accepted: impl FnOnce() -> bool) -> Option<Vec<u8>> {
+    if plain.len() < COMPRESS_BYTES_MIN || !is_accepted() {
+        return None;
+    }
+    blocking::in_place(plain.len(), || gzip(plain)).await
+}
+
+/// Fast rather than small. `None` if that does not work: in memory nothing can fail, and what is plain is as good.
+fn gzip(plain: &[u8]) -> Option<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(plain.len() / 2), Level::fast());
     encoder.write_all(plain).ok()?;
     encoder.finish().ok()

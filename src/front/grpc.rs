@@ -24,9 +24,6 @@ use super::{
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 
-/// Replies smaller than this, in bytes, are not compressed: it would cost more than it saves.
-const COMPRESS_BYTES_MIN: usize = 1024;
-
 /// Answers a gRPC call of `rpc`. `fields` come from the URL and replace the message's.
 pub async fn answer(
     gate: &Gate,
@@ -36,27 +33,28 @@ pub async fn answer(
     request: Request<Lent>,
     record: &Arc<Record>,
 ) -> Response<Body> {
+    with_trailers(request, async |request| exchange(gate, rpc, fields, encoding, request, record).await).await
+}
+
+/// Makes sure that the trailers of an answer arrive.
+pub(super) async fn with_trailers(
+    request: Request<Lent>,
+    answer: impl AsyncFnOnce(Request<Lent>) -> Response<Body>,
+) -> Response<Body> {
     if let Some(refusal) = cannot_send_trailers(&request) {
         return refusal;
     }
     let version = request.version();
-    let mut response = exchange(gate, rpc, fields, encoding, request, record).await;
-    if version < Version::HTTP_2 {
-        announce_trailers(&mut response);
+    let mut response = answer(request).await;
+    if version < Version::HTTP_2 && !response.headers().contains_key(GRPC_STATUS) {
+        metadata::announce_trailers(&mut response);
     }
     response
 }
 
-/// Announces the trailers of an answer over HTTP/1.1, unless it has its status in its headers.
-pub(super) fn announce_trailers(response: &mut Response<Body>) {
-    if !response.headers().contains_key(GRPC_STATUS) {
-        metadata::announce_trailers(response);
-    }
-}
-
 /// gRPC's status travels in trailers. Where they cannot be sent the call is refused rather than its status lost
 /// (departure D3): over HTTP/1.0, and for a pipelined HTTP/1.1 call that does not ask for them.
-pub(super) fn cannot_send_trailers<B>(request: &Request<B>) -> Option<Response<Body>> {
+fn cannot_send_trailers(request: &Request<Lent>) -> Option<Response<Body>> {
     let trailers = |value: &HeaderValue| {
         value
             .to_str()
@@ -147,11 +145,7 @@ async fn write(reply: &dyn Reply, encoding: Encoding, asked: &HeaderMap) -> Resu
         reply.write_proto(&mut message);
         message
     };
-    let mut compressed = None;
-    let plain = &message[envelope::HEADER_BYTES..];
-    if plain.len() >= COMPRESS_BYTES_MIN && accepts_gzip(asked) {
-        compressed = blocking::in_place(plain.len(), || envelope::gzip(plain)).await;
-    }
+    let compressed = envelope::compress(&message[envelope::HEADER_BYTES..], || accepts_gzip(asked)).await;
     if let Some(compressed) = &compressed {
         message = envelope::wrap(1, compressed)?;
     }

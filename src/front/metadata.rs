@@ -60,7 +60,10 @@ impl Slot {
 pub fn announce_trailers(response: &mut Response<Body>) {
     const NAMES: &str = "grpc-status, grpc-message, grpc-status-details-bin";
     let own = response.body().trailers().into_iter().flat_map(HeaderMap::keys).map(HeaderName::as_str);
-    let more: String = own.filter(|name| !NAMES.contains(name)).map(|name| format!(", {name}")).collect();
+    let more: String = own
+        .filter(|name| !NAMES.split(", ").any(|known| known == *name))
+        .map(|name| format!(", {name}"))
+        .collect();
     let names = match more.as_str() {
         "" => Ok(HeaderValue::from_static(NAMES)),
         more => HeaderValue::try_from(format!("{NAMES}{more}")),
@@ -104,7 +107,10 @@ mod tests {
     fn slot() -> Slot {
         let slot = Slot::default();
         let headers = map(&[("a", "1"), ("a", "2"), ("both", "3"), ("content-type", "x")]);
-        slot.set(Metadata { headers, trailers: map(&[("both", "4"), ("grpc-status", "9")]) });
+        slot.set(Metadata {
+            headers,
+            trailers: map(&[("both", "4"), ("grpc-status", "9"), ("status", "5")]),
+        });
         slot.set(Metadata { headers: map(&[("a", "too late")]), trailers: HeaderMap::new() });
         slot
     }
@@ -129,6 +135,7 @@ mod tests {
                     ("grpc-metadata-content-type", "x"),
                     ("grpc-trailer-both", "4"),
                     ("grpc-trailer-grpc-status", "9"),
+                    ("grpc-trailer-status", "5"),
                 ][..],
             ),
             (
@@ -140,6 +147,7 @@ mod tests {
                     ("both", "3"),
                     ("trailer-both", "4"),
                     ("trailer-grpc-status", "9"),
+                    ("trailer-status", "5"),
                 ],
             ),
         ] {
@@ -161,6 +169,7 @@ mod tests {
                 ("a", "2"),
                 ("both", "3"),
                 ("both", "4"),
+                ("status", "5"),
             ];
             assert_eq!(*response.headers(), map(&want));
         }
@@ -172,10 +181,10 @@ mod tests {
         let mut response = response(&[("content-type", "own")], body);
         slot().add_to(&mut response, Encoding::Grpc("application/grpc"));
         announce_trailers(&mut response);
-        let names = "grpc-status, grpc-message, grpc-status-details-bin, both";
+        let names = "grpc-status, grpc-message, grpc-status-details-bin, both, status";
         assert_eq!(response.headers()["trailer"], names);
         let body = response.into_body().collect().await.unwrap();
-        assert_eq!(*body.trailers().unwrap(), map(&[("grpc-status", "0"), ("both", "4")]));
+        assert_eq!(*body.trailers().unwrap(), map(&[("grpc-status", "0"), ("both", "4"), ("status", "5")]));
         assert_eq!(body.to_bytes(), "message");
     }
 }

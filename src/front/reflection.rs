@@ -4,7 +4,7 @@
 use std::{convert::Infallible, sync::Arc};
 
 use domain::{Code, Error, Language};
-use http::{HeaderValue, Request, Response, Version, header};
+use http::{HeaderValue, Request, Response, header};
 use tonic_health::pb::health_server::HealthServer;
 use tower::{BoxError, Service, ServiceExt, util::BoxCloneSyncService};
 
@@ -65,27 +65,25 @@ pub async fn answer(
     request: Request<Lent>,
     record: &Arc<Record>,
 ) -> Response<Body> {
-    if let Some(refusal) = grpc::cannot_send_trailers(&request) {
-        return refusal;
-    }
-    let version = request.version();
-    let (parts, body) = request.into_parts();
-    let head = match Head::read(parts.clone(), encoding, record.clone()) {
-        Ok(head) => head,
-        Err(response) => return response,
-    };
-    head.record.rpc(rpc);
-    let work = async {
+    grpc::with_trailers(request, async |request| {
+        let (parts, body) = request.into_parts();
+        let head = match Head::read(parts.clone(), encoding, record.clone()) {
+            Ok(head) => head,
+            Err(response) => return response,
+        };
+        head.record.rpc(rpc);
         let request = Request::from_parts(parts, body);
-        let answer = service.oneshot(request).await.map_err(|never| match never {})?;
-        Ok(answer.map(Body::new))
-    };
-    let mut response = head.conclude(work).await;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(encoding.media_type()));
-    if version < Version::HTTP_2 {
-        grpc::announce_trailers(&mut response);
-    }
-    response
+        head.conclude(async {
+            let answer = service.oneshot(request).await.map_err(|never| match never {})?;
+            let mut response = answer.map(Body::new);
+            response
+                .headers_mut()
+                .insert(header::CONTENT_TYPE, HeaderValue::from_static(encoding.media_type()));
+            Ok(response)
+        })
+        .await
+    })
+    .await
 }
 
 /// What grpc-go says of a path at which nothing is served.

@@ -139,10 +139,11 @@ impl Resource {
     }
 }
 
-/// Answers a request to a resource, whose path has set `fields`.
+/// Answers a request to a resource, whose path has set `fields`. `encoding` is what it says it speaks, if that is not JSON.
 pub async fn answer(
     gate: &Gate,
     (resource, mut fields): (&Resource, Fields),
+    encoding: Option<Encoding>,
     request: Request<Lent>,
     record: &Arc<Record>,
 ) -> Response<Body> {
@@ -159,7 +160,7 @@ pub async fn answer(
         return status::plain(StatusCode::METHOD_NOT_ALLOWED, Code::Unimplemented, "Method Not Allowed");
     };
     fields.extend(route.literals.iter().cloned());
-    match Encoding::of(request.headers(), false) {
+    match encoding {
         // The documented URL in the other documented content types (departure D17).
         Some(encoding) if route.takes_body => match encoding {
             Encoding::Grpc(_) => {

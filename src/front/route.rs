@@ -10,6 +10,7 @@ use axum::{Router, extract};
 use bytes::Bytes;
 use domain::{Code, Error, Language};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header, uri::PathAndQuery};
+use http_body::Body as _;
 use tower::{BoxError, ServiceExt};
 
 use super::{
@@ -112,6 +113,7 @@ impl Front {
         let (parts, body) = request.into_parts();
         let (body, leftover) = Leftover::lend(body);
         let request = Request::from_parts(parts, body);
+        let is_head = request.method() == Method::HEAD;
 
         let mut response = match cors::preflight(&request) {
             Some(response) => response,
@@ -138,7 +140,7 @@ impl Front {
         // Each is another one: HTTP/2 need not remember it.
         request_id.set_sensitive(true);
         headers.insert(X_REQUEST_ID, request_id);
-        response
+        if is_head { without_body(response) } else { response }
     }
 
     async fn route(&self, mut request: Request<Lent>, record: &Arc<Record>) -> Response<Body> {
@@ -174,9 +176,7 @@ impl Front {
         }
         match self.rest.at(&canonical) {
             Ok(Some(resource)) => {
-                let is_head = request.method() == Method::HEAD;
-                let response = rest::answer(&self.gate, resource, request, record).await;
-                return if is_head { response.map(|_| Body::empty()) } else { response };
+                return rest::answer(&self.gate, resource, encoding, request, record).await;
             }
             Ok(None) => {}
             Err(error) => return malformed(&error),
@@ -211,6 +211,15 @@ impl Front {
             Some(Encoding::Rest) | None => unsupported_media_type(ACCEPT_POST),
         }
     }
+}
+
+/// The answer to HEAD: how long a body would be, and none (RFC 9110, section 9.3.2). Over HTTP/2 hyper would send it.
+fn without_body(response: Response<Body>) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    if let Some(size) = body.size_hint().exact().filter(|&size| size > 0) {
+        parts.headers.insert(header::CONTENT_LENGTH, size.into());
+    }
+    Response::from_parts(parts, Body::empty())
 }
 
 fn with_path(uri: &Uri, path: &str) -> Option<Uri> {

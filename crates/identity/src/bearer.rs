@@ -73,12 +73,8 @@ pub fn bearer(header: Option<&[u8]>) -> Result<&str, Refusal> {
     if header.is_empty() {
         return Err(Refusal::AuthorizationMissing);
     }
-    let is_visible = header.iter().fold(true, |visible, b| visible & (b' '..=b'~').contains(b));
-    let text =
-        std::str::from_utf8(header).ok().filter(|_| is_visible).ok_or(Refusal::AuthorizationMalformed)?;
-    if let Some(token) = text.strip_prefix("Bearer ").filter(|token| !token.contains(' ')) {
-        return Ok(token);
-    }
+    let visible = header.iter().all(|b| b.is_ascii_graphic() || *b == b' ');
+    let text = std::str::from_utf8(header).ok().filter(|_| visible).ok_or(Refusal::AuthorizationMalformed)?;
     let mut parts = text.split("Bearer ");
     match (parts.next(), parts.next(), parts.next()) {
         (Some(_), Some(token), None) if !token.trim().is_empty() => Ok(token.trim()),
