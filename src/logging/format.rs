@@ -102,13 +102,7 @@ impl Line {
             let date = jiff::Timestamp::from_second(second).unwrap_or_default().to_string();
             (self.second, self.date) = (second, date.trim_end_matches('Z').to_owned());
         }
-        self.text.push_str(&self.date);
-        self.text.push('.');
-        let micros = nanos / 1_000;
-        for digit in [100_000, 10_000, 1_000, 100, 10, 1] {
-            self.text.push(char::from(b'0' + (micros / digit % 10) as u8));
-        }
-        self.text.push('Z');
+        let _ = write!(self.text, "{}.{:06}Z", self.date, nanos / 1_000);
     }
 }
 

@@ -89,7 +89,6 @@ fn point_at_protojson(code: &str) -> (String, EnumFields) {
     let mut lines: Vec<String> = Vec::new();
     for line in code.lines() {
         let line = line.replace("pbjson::private::", "protojson::private::");
-        let line = line.replace("ToString::to_string(&self.", "::protojson::private::digits(&self.");
         if let Some((before, path, after)) = cut(&line, REPEATED) {
             lines.push(format!(
                 "{before}map_.next_value::<::protojson::private::EnumsDeserialize<{path}>>()?.0{after}"

@@ -94,16 +94,12 @@ impl<'de> Visitor<'de> for Base64 {
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<u8>, D::Error> {
-        let raw = Raw::read(deserializer)?;
+        let Some(raw) = Raw::read(deserializer)? else { return Ok(Vec::new()) };
         let bytes = match &raw {
-            None => Some(Vec::new()),
-            Some(Raw::String(text)) => decode(text.as_bytes()).or_else(|| decode_as_go_does(text)),
-            Some(_) => None,
+            Raw::String(text) => decode(text.as_bytes()).or_else(|| decode_as_go_does(text)),
+            _ => None,
         };
-        bytes.ok_or_else(|| match raw {
-            Some(raw) => raw.refuse("bytes"),
-            None => D::Error::custom("null is no base64"),
-        })
+        bytes.ok_or_else(|| raw.refuse("bytes"))
     }
 }
 

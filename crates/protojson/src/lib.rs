@@ -26,7 +26,7 @@ pub mod private {
     pub use crate::{
         bytes::{BytesDeserialize, base64},
         enumeration::{EnumDeserialize, EnumSerialize, EnumsDeserialize},
-        number::{NumberDeserialize, digits},
+        number::NumberDeserialize,
         unknown::field as unknown_field,
     };
 }

@@ -4,32 +4,6 @@ use serde::{Deserialize, Deserializer};
 
 use crate::raw::Raw;
 
-/// A whole number in decimal, for generated code: numbers of 64 bits are strings in JSON.
-pub struct Digits {
-    text: [u8; DIGITS_MAX],
-    length: usize,
-}
-
-/// `-9223372036854775808`
-const DIGITS_MAX: usize = 20;
-
-/// Writes a number.
-pub fn digits(number: &(impl itoa::Integer + Copy)) -> Digits {
-    let mut buffer = itoa::Buffer::new();
-    let written = buffer.format(*number).as_bytes();
-    let mut digits = Digits { text: [0; DIGITS_MAX], length: written.len().min(DIGITS_MAX) };
-    digits.text[..digits.length].copy_from_slice(&written[..digits.length]);
-    digits
-}
-
-impl Digits {
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        // Digits and a sign are UTF-8.
-        std::str::from_utf8(&self.text[..self.length]).unwrap_or_default()
-    }
-}
-
 /// A number in a field or list.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NumberDeserialize<T>(pub T);
