@@ -18,6 +18,7 @@ pub use base64::base64;
 pub use framing::framing;
 pub use headers::headers;
 pub use json::json;
+pub use server::front;
 pub use tokens::tokens;
 pub use url::url;
 

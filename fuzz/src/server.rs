@@ -43,34 +43,39 @@ thread_local! {
 impl Server {
     fn start() -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        let shared = Arc::new(MemoryStore::new());
-        let store: Arc<dyn Store> = shared.clone();
-        runtime.block_on(store.create_organization(&OrganizationId::new("o").unwrap(), "o")).unwrap();
-        let directory = Arc::new(Directory::parse(DIRECTORY, "directory.toml").unwrap());
-        let authority = runtime.block_on(Authority::open(shared.clone(), directory.clone())).unwrap();
-        let realm = Realm {
-            directory,
-            trusted_proxies: Vec::new(),
-            external_url: None,
-            failed_logins: u32::MAX,
-            issuers: Arc::default(),
-        };
-        let gatekeeper = Arc::new(Gatekeeper::new(realm, shared, authority.into()));
-        let gate = Gate::new(gatekeeper.clone());
-        let (_, phase) = watch::channel(Phase::Serving);
-        let health = Health::new(Vec::new(), || true, phase);
-        let front = Front::new(
-            api::rpcs(&store),
-            oidc::router(&gatekeeper, &gate.metrics),
-            gate,
-            api::DESCRIPTORS,
-            api::OPENAPI,
-            health,
-            0,
-        )
-        .unwrap();
+        let front = runtime.block_on(front());
         Self { runtime, front }
     }
+}
+
+/// A front door on a new store, which has the organization `o` and its owner, whose token is `t`.
+pub async fn front() -> Front {
+    let shared = Arc::new(MemoryStore::new());
+    let store: Arc<dyn Store> = shared.clone();
+    store.create_organization(&OrganizationId::new("o").unwrap(), "o").await.unwrap();
+    let directory = Arc::new(Directory::parse(DIRECTORY, "directory.toml").unwrap());
+    let authority = Authority::open(shared.clone(), directory.clone()).await.unwrap();
+    let realm = Realm {
+        directory,
+        trusted_proxies: Vec::new(),
+        external_url: None,
+        failed_logins: u32::MAX,
+        issuers: Arc::default(),
+    };
+    let gatekeeper = Arc::new(Gatekeeper::new(realm, shared, authority.into()));
+    let gate = Gate::new(gatekeeper.clone());
+    let (_, phase) = watch::channel(Phase::Serving);
+    let health = Health::new(Vec::new(), || true, phase);
+    Front::new(
+        api::rpcs(&store),
+        oidc::router(&gatekeeper, &gate.metrics),
+        gate,
+        api::DESCRIPTORS,
+        api::OPENAPI,
+        health,
+        0,
+    )
+    .unwrap()
 }
 
 /// Answers a request, and checks what holds for every answer.
