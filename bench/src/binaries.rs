@@ -150,6 +150,11 @@ fn cargo() -> OsString {
     env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
+/// The `storage` of a SQLite store.
+pub fn sqlite(file: &Path) -> String {
+    format!("sqlite:{}", file.display())
+}
+
 fn settings(
     command: &mut Command,
     folder: &Path,

@@ -8,7 +8,7 @@ use crate::{
     call::{self, Calls, Encoding, Operation, PAGE, Protocol},
     figures::Spread,
     process::Server,
-    side::{Figures, Side, fill, in_turn},
+    side::{Figures, SMALL, Side, fill, in_turn},
     targets::Target,
 };
 
@@ -16,7 +16,6 @@ use crate::{
 const SIZES: [(usize, &str); 5] =
     [(100, "100 B"), (1_000, "1 KB"), (10_000, "10 KB"), (100_000, "100 KB"), (500_000, "500 KB")];
 
-const SMALL: usize = 100;
 const LARGE: usize = 100_000;
 
 const ENCODINGS: [Encoding; 6] = [

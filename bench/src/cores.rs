@@ -13,17 +13,8 @@ use crate::{
     call::{Calls, Encoding, Operation},
     figures::Spread,
     process::Server,
-    side::{Side, fill, in_turn},
+    side::{CASES, SMALL, Side, fill, rounds},
 };
-
-const VALUE_BYTES: usize = 100;
-
-const CASES: [(Encoding, Operation); 4] = [
-    (Encoding::Rest, Operation::Set),
-    (Encoding::Rest, Operation::Get),
-    (Encoding::Grpc, Operation::Set),
-    (Encoding::Grpc, Operation::Get),
-];
 
 /// All cases.
 pub struct Cores {
@@ -54,21 +45,18 @@ pub async fn run(binaries: &Binaries, folder: &Path, extent: &Extent) -> Result<
         pinned(binaries.metagate(folder, "memory:")?)?,
     ];
     for server in &servers {
-        fill(server, Encoding::Grpc, VALUE_BYTES).await?;
+        fill(server, Encoding::Grpc, SMALL).await?;
     }
     let mut cases = Vec::new();
     for (encoding, operation) in CASES {
         eprintln!("cores: {} {operation:?}", encoding.name());
-        let calls = Arc::new(Calls::new(encoding, operation, VALUE_BYTES)?);
+        let calls = Arc::new(Calls::new(encoding, operation, SMALL)?);
         let [all, one] = &servers;
         let mut sides =
             [Side::open(all, calls.clone(), extent).await?, Side::open(one, calls, extent).await?];
-        for round in 0..extent.pairs {
-            in_turn(&mut sides, round).await?;
-        }
+        rounds(&mut sides, extent).await?;
         let [all, one] = sides;
-        let pairs: Vec<_> = all.cpu().iter().copied().zip(one.cpu().iter().copied()).collect();
-        let ratio = Spread::of_ratios(&pairs);
+        let ratio = all.to(&one);
         let (all, one) = (all.figures()?, one.figures()?);
         let rates = [one.rate, all.rate];
         cases.push(Case { encoding, operation, one: one.cpu, all: all.cpu, ratio, rates });

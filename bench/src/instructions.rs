@@ -13,11 +13,11 @@ use crate::{
     call::{Calls, Encoding, Operation, PAGE},
     load::Connections,
     process::Server,
+    side::SMALL,
 };
 
 /// In bytes.
 const SIZES: [usize; 2] = [SMALL, 100_000];
-const SMALL: usize = 100;
 const ENCODINGS: [Encoding; 3] = [Encoding::Rest, Encoding::Grpc, Encoding::GrpcWeb];
 
 /// Calls that come before those that are counted.

@@ -4,27 +4,18 @@ use std::{path::Path, sync::Arc};
 
 use crate::{
     Error, Extent,
-    binaries::Binaries,
+    binaries::{self, Binaries},
     call::{Calls, Encoding, Operation},
     disk,
     figures::{Spread, percentile, rate},
     load::Connections,
     process::Server,
-    side::fill,
+    side::{CASES, SMALL, fill},
     targets::Target,
 };
 
-const VALUE_BYTES: usize = 100;
-
 /// Connections over HTTP/1.1, and calls in flight over HTTP/2, at most. What is due beyond them waits.
 pub const CONNECTIONS: usize = 64;
-
-const CASES: [(Encoding, Operation); 4] = [
-    (Encoding::Rest, Operation::Set),
-    (Encoding::Rest, Operation::Get),
-    (Encoding::Grpc, Operation::Set),
-    (Encoding::Grpc, Operation::Get),
-];
 
 /// The servers, in the order of the tables; the first is what the others are held against.
 const SERVERS: [&str; 3] = ["axum + tonic-web", "metagate, memory", "metagate, SQLite"];
@@ -63,19 +54,19 @@ pub struct AtHalf {
 
 /// Measures all.
 pub async fn run(binaries: &Binaries, folder: &Path, extent: &Extent) -> Result<Latencies, Error> {
-    let storage = format!("sqlite:{}", folder.join("latency.db").display());
+    let storage = binaries::sqlite(&folder.join("latency.db"));
     let servers = [
         Server::start(binaries.bare(&["mux"]))?,
         Server::start(binaries.metagate(folder, "memory:")?)?,
         Server::start(binaries.metagate(folder, &storage)?)?,
     ];
     for server in &servers {
-        fill(server, Encoding::Grpc, VALUE_BYTES).await?;
+        fill(server, Encoding::Grpc, SMALL).await?;
     }
     let (mut cases, mut disk_all, mut disk_p99s) = (Vec::new(), Vec::new(), Vec::new());
     for (encoding, operation) in CASES {
         eprintln!("latency: {} {operation:?}", encoding.name());
-        let calls = Arc::new(Calls::new(encoding, operation, VALUE_BYTES)?);
+        let calls = Arc::new(Calls::new(encoding, operation, SMALL)?);
         let mut loads = Vec::new();
         for server in &servers {
             loads.push(Load::open(server, &calls, extent).await?);

@@ -6,18 +6,18 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::{
     Error, Extent,
-    binaries::Binaries,
+    binaries::{self, Binaries},
     call::{Calls, Encoding, Operation},
     figures::Spread,
     load::Connections,
     process::Server,
+    side::SMALL,
     targets::Target,
 };
 
 /// How many send and receive large values at once, each over a connection of its own.
 pub const CLIENTS: usize = 64;
 const LARGE: usize = 500_000;
-const SMALL: usize = 100;
 
 const ENCODINGS: [Encoding; 3] = [Encoding::Rest, Encoding::Grpc, Encoding::GrpcWebText];
 
@@ -43,8 +43,7 @@ pub struct Idle {
 pub async fn run(binaries: &Binaries, folder: &Path, extent: &Extent) -> Result<Memory, Error> {
     let mut large = Vec::new();
     for (store, file) in [("memory", None), ("SQLite", Some("memory.db"))] {
-        let storage =
-            file.map_or("memory:".to_owned(), |file| format!("sqlite:{}", folder.join(file).display()));
+        let storage = file.map_or("memory:".to_owned(), |file| binaries::sqlite(&folder.join(file)));
         for encoding in ENCODINGS {
             eprintln!("memory: {CLIENTS} clients, {store}, {}", encoding.name());
             let server = Server::start(binaries.metagate(folder, &storage)?)?;

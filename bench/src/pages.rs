@@ -8,7 +8,7 @@ use storage_sqlite::SqliteArchive;
 
 use crate::{
     Error, Extent,
-    binaries::Binaries,
+    binaries::{self, Binaries},
     call::{Calls, PAGE},
     figures::{Spread, micros_each},
     filled,
@@ -46,7 +46,7 @@ pub async fn run(binaries: &Binaries, folder: &Path, extent: &Extent) -> Result<
     let organizations = || sizes(extent).into_iter().enumerate();
     eprintln!("filling SQLite with organizations of {:?} keys", sizes(extent));
     filled::fill(&SqliteArchive::for_writing(&path)?, organizations(), VALUE_BYTES).await?;
-    let storage = format!("sqlite:{}", path.display());
+    let storage = binaries::sqlite(&path);
     of_store(binaries, folder, extent, "SQLite", &storage, &mut all).await?;
     match PrivatePostgres::start(&[]) {
         Err(reason) => eprintln!("skipped: {reason}"),

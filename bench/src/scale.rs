@@ -5,7 +5,12 @@ use std::{fs, path::Path, sync::Arc, time::Instant};
 use storage_sqlite::SqliteArchive;
 
 use crate::{
-    Error, Extent, binaries::Binaries, call::Calls, figures::Spread, filled, start::first_answer,
+    Error, Extent,
+    binaries::{self, Binaries},
+    call::Calls,
+    figures::Spread,
+    filled,
+    start::first_answer,
     targets::Target,
 };
 
@@ -42,7 +47,7 @@ pub async fn run(binaries: &Binaries, folder: &Path, extent: &Extent) -> Result<
     filled::fill(&SqliteArchive::for_writing(&path)?, each, VALUE_BYTES).await?;
     let records = organizations as f64 * (KEYS as f64 + 1.0);
     let import_rate = records / start.elapsed().as_secs_f64();
-    let storage = format!("sqlite:{}", path.display());
+    let storage = binaries::sqlite(&path);
     let calls = Arc::new(Calls::scattered(organizations, KEYS as usize, VALUE_BYTES)?);
     let (mut first_answers, mut resident, mut peaks) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..extent.pairs {

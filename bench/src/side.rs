@@ -4,11 +4,22 @@ use std::sync::Arc;
 
 use crate::{
     Error, Extent,
-    call::{Calls, Encoding},
+    call::{Calls, Encoding, Operation},
     figures::{Spread, micros_each, percentile, rate},
     load::Connections,
     process::Server,
 };
+
+/// What is called where encodings and sizes are not what is looked at: values of [`SMALL`].
+pub const CASES: [(Encoding, Operation); 4] = [
+    (Encoding::Rest, Operation::Set),
+    (Encoding::Rest, Operation::Get),
+    (Encoding::Grpc, Operation::Set),
+    (Encoding::Grpc, Operation::Get),
+];
+
+/// In bytes.
+pub const SMALL: usize = 100;
 
 /// How many calls are in flight.
 pub const IN_FLIGHT: usize = 16;
@@ -70,6 +81,12 @@ impl<'a> Side<'a> {
         &self.cpu
     }
 
+    /// The server's CPU to that of another, of rounds that followed each other.
+    pub fn to(&self, other: &Self) -> Spread {
+        let pairs: Vec<_> = self.cpu.iter().copied().zip(other.cpu.iter().copied()).collect();
+        Spread::of_ratios(&pairs)
+    }
+
     /// Of all rounds.
     pub fn figures(mut self) -> Result<Figures, Error> {
         self.latencies.sort_unstable();
@@ -81,6 +98,14 @@ impl<'a> Side<'a> {
             peak_bytes: self.server.peak_bytes()?,
         })
     }
+}
+
+/// All rounds of each.
+pub async fn rounds(sides: &mut [Side<'_>], extent: &Extent) -> Result<(), Error> {
+    for round in 0..extent.pairs {
+        in_turn(sides, round).await?;
+    }
+    Ok(())
 }
 
 /// One round of each. Who comes later finds a warmer machine, so they begin in turn.

@@ -4,7 +4,7 @@ use std::{path::Path, process::Command, sync::Arc, time::Instant};
 
 use crate::{
     Error, Extent,
-    binaries::Binaries,
+    binaries::{self, Binaries},
     call::{Calls, Encoding, Operation},
     figures::Spread,
     load::Connections,
@@ -26,7 +26,7 @@ pub struct Starts {
 
 /// Starts a server again and again, on a store that an earlier one has filled.
 pub async fn run(binaries: &Binaries, folder: &Path, extent: &Extent) -> Result<Starts, Error> {
-    let storage = format!("sqlite:{}", folder.join("start.db").display());
+    let storage = binaries::sqlite(&folder.join("start.db"));
     let first = Server::start(binaries.metagate(folder, &storage)?)?;
     fill(&first, Encoding::Grpc, VALUE_BYTES).await?;
     first.stop()?;

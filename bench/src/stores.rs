@@ -6,11 +6,11 @@ use private_postgres::PrivatePostgres;
 
 use crate::{
     Error, Extent,
-    binaries::Binaries,
+    binaries::{self, Binaries},
     call::{Calls, Encoding, Operation},
     figures::Spread,
     process::Server,
-    side::{Side, fill, in_turn},
+    side::{Side, fill, rounds},
     targets::Target,
 };
 
@@ -43,7 +43,7 @@ pub async fn run(binaries: &Binaries, folder: &Path, extent: &Extent) -> Result<
     };
     let mut cases = Vec::new();
     for value_bytes in SIZES {
-        let storage = format!("sqlite:{}", folder.join(format!("stores-{value_bytes}.db")).display());
+        let storage = binaries::sqlite(&folder.join(format!("stores-{value_bytes}.db")));
         let mut servers = vec![
             ("memory", Server::start(binaries.metagate(folder, "memory:")?)?),
             ("SQLite", Server::start(binaries.metagate(folder, &storage)?)?),
@@ -77,17 +77,12 @@ async fn case(
     for (_, server) in servers {
         sides.push(Side::open(server, calls.clone(), extent).await?);
     }
-    for round in 0..extent.pairs {
-        in_turn(&mut sides, round).await?;
-    }
-    let mut all = servers.iter().zip(&sides).map(|((name, _), side)| (*name, side.cpu()));
+    rounds(&mut sides, extent).await?;
+    let cpu = |side: &Side<'_>| Spread::of(side.cpu().iter().copied());
+    let mut all = servers.iter().zip(&sides).map(|((name, _), side)| (*name, side));
     let (_, memory) = all.next().ok_or("no server was measured")?;
-    let stores = all.map(|(name, cpu)| {
-        let pairs: Vec<_> = cpu.iter().copied().zip(memory.iter().copied()).collect();
-        (name, Spread::of(cpu.iter().copied()), Spread::of_ratios(&pairs))
-    });
-    let stores = stores.collect();
-    Ok(Case { value_bytes, encoding, operation, memory: Spread::of(memory.iter().copied()), stores })
+    let stores = all.map(|(name, side)| (name, cpu(side), side.to(memory))).collect();
+    Ok(Case { value_bytes, encoding, operation, memory: cpu(memory), stores })
 }
 
 impl Stores {

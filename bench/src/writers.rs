@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use crate::{
     Error, Extent,
-    binaries::Binaries,
+    binaries::{self, Binaries},
     call::{Calls, Encoding, Operation},
     disk,
     figures::{Spread, rate},
@@ -87,7 +87,7 @@ pub fn targets(all: &[Writers]) -> Vec<Target> {
 
 /// Measures all.
 pub async fn run(binaries: &Binaries, folder: &Path, extent: &Extent) -> Result<Vec<Writers>, Error> {
-    let storage = format!("sqlite:{}", folder.join("writers.db").display());
+    let storage = binaries::sqlite(&folder.join("writers.db"));
     let sqlite = Server::start(binaries.metagate(folder, &storage)?)?;
     let memory = Server::start(binaries.metagate(folder, "memory:")?)?;
     for server in [&sqlite, &memory] {
@@ -160,7 +160,7 @@ async fn syncs(
     writers: usize,
     duration: Duration,
 ) -> Result<Syncs, Error> {
-    let storage = format!("sqlite:{}", folder.join("syncs.db").display());
+    let storage = binaries::sqlite(&folder.join("syncs.db"));
     let (server, counter) = binaries.counted(folder, &storage)?;
     let server = Server::start(server)?;
     let mut load = Load::open(&server, calls, writers, duration).await?;
