@@ -9,9 +9,12 @@ use http::{HeaderName, header::AUTHORIZATION};
 use identity::{Caller, Denied, Directory, bearer};
 use ipnet::IpNet;
 use storage::{SharedStore, StoreError};
-use tokio::sync::{RwLock, RwLockWriteGuard};
 
-use super::{instance::Instance, throttle::Throttle};
+use super::{
+    epoch::{Epochs, Pause},
+    instance::Instance,
+    throttle::Throttle,
+};
 use crate::{
     authority::{Authority, State},
     front::{Access, Admission, Call, Head},
@@ -52,7 +55,7 @@ impl Realm {
 /// Decides by the realm and the store, which change together or not at all in the eyes of a call: it holds the realm from
 /// its admission to its end, and who changes them waits until nobody does ([`Gatekeeper::pause`]).
 pub struct Gatekeeper {
-    realm: Arc<RwLock<Realm>>,
+    realm: Epochs<Realm>,
     store: Arc<dyn SharedStore>,
     authority: Arc<Authority>,
     throttle: Throttle,
@@ -61,7 +64,7 @@ pub struct Gatekeeper {
 impl Gatekeeper {
     /// A gatekeeper of `store`. The directory of `realm` is that of `authority`.
     pub fn new(realm: Realm, store: Arc<dyn SharedStore>, authority: Arc<Authority>) -> Self {
-        Self { realm: Arc::new(RwLock::new(realm)), store, authority, throttle: Throttle::default() }
+        Self { realm: Epochs::new(realm), store, authority, throttle: Throttle::default() }
     }
 
     /// Who has failed to say who it is.
@@ -77,13 +80,13 @@ impl Gatekeeper {
     /// Admits nobody from now on, and returns when the calls that were admitted have ended: they are short, since their
     /// messages were read before. Who comes meanwhile waits until the guard is dropped, and finds realm and store as
     /// they are then.
-    pub async fn pause(&self) -> RwLockWriteGuard<'_, Realm> {
-        self.realm.write().await
+    pub async fn pause(&self) -> Pause<'_, Realm> {
+        self.realm.pause().await
     }
 
     /// What it decides by now.
     pub async fn realm(&self) -> Realm {
-        self.realm.read().await.clone()
+        Realm::clone(&**self.realm.hold().await)
     }
 
     /// Who calls by what is known of users; as of a moment after `asked`, when the call came, if it would be nobody. Or what another
@@ -179,7 +182,7 @@ impl Admission for Gatekeeper {
         let language = head.language();
         let mut questions = 0;
         let (realm, caller, organization) = loop {
-            let realm = self.realm.clone().read_owned().await;
+            let realm = self.realm.hold().await;
             realm.instance().check(head)?;
             if access == Access::Anybody {
                 let head = head.clone();
@@ -204,7 +207,7 @@ impl Admission for Gatekeeper {
         }
         let language = caller.preferred_language().unwrap_or(language);
         let (caller, organization) = (Some(caller), Some(organization));
-        Ok(Call { caller, organization, language, head: head.clone(), hold: Some(Arc::new(realm)) })
+        Ok(Call { caller, organization, language, head: head.clone(), hold: Some(realm) })
     }
 }
 

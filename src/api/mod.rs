@@ -1,6 +1,7 @@
 //! The services: proto messages to domain calls and back, one file a proto service.
 
 mod admission;
+mod epoch;
 mod instance;
 mod management;
 mod metadata;

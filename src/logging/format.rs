@@ -43,8 +43,9 @@ impl Lines {
 impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let write = |line: &mut Line| {
-            line.write(self.format, event);
-            self.sink.take(line.text.as_bytes());
+            let now = Timestamp::now();
+            line.write(self.format, now, event);
+            self.sink.take(now, line.text.as_bytes());
         };
         LINE.with(|line| match line.try_borrow_mut() {
             Ok(mut line) => write(&mut line),
@@ -55,18 +56,18 @@ impl<S: Subscriber> Layer<S> for Lines {
 }
 
 impl Line {
-    fn write(&mut self, format: LogFormat, event: &Event<'_>) {
+    fn write(&mut self, format: LogFormat, now: Timestamp, event: &Event<'_>) {
         self.text.clear();
         match format {
-            LogFormat::Text => self.text(event),
-            LogFormat::Json => self.json(event),
+            LogFormat::Text => self.text(now, event),
+            LogFormat::Json => self.json(now, event),
         }
         self.text.push('\n');
     }
 
     /// `2026-01-02T03:04:05.678901Z  INFO metagate::access: request status=200 path="/"`
-    fn text(&mut self, event: &Event<'_>) {
-        self.time(Timestamp::now());
+    fn text(&mut self, now: Timestamp, event: &Event<'_>) {
+        self.time(now);
         let line = &mut self.text;
         line.push_str(match *event.metadata().level() {
             Level::ERROR => " ERROR ",
@@ -81,9 +82,9 @@ impl Line {
     }
 
     /// `{"timestamp":"2026-01-02T03:04:05.678901Z","level":"INFO","message":"request","status":200,"target":"metagate::access"}`
-    fn json(&mut self, event: &Event<'_>) {
+    fn json(&mut self, now: Timestamp, event: &Event<'_>) {
         self.text.push_str("{\"timestamp\":\"");
-        self.time(Timestamp::now());
+        self.time(now);
         let line = &mut self.text;
         line.push_str("\",\"level\":\"");
         line.push_str(event.metadata().level().as_str());
@@ -224,7 +225,7 @@ mod tests {
     impl<S: Subscriber> Layer<S> for Lines {
         fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
             let mut line = Line::default();
-            line.write(self.0, event);
+            line.write(self.0, Timestamp::now(), event);
             self.1.send(line.text).unwrap();
         }
     }

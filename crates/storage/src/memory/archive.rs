@@ -1,12 +1,15 @@
 //! The store in memory as its operator sees it: for tests, and to test other stores against.
 
-use std::{collections::HashSet, sync::PoisonError};
+use std::{
+    collections::HashSet,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 
 use super::{
-    BTreeMap, Entry, Key, MemoryStore, Organization, OrganizationId, OrganizationState, Owner, lock,
+    BTreeMap, Entry, Key, MemoryStore, Organization, OrganizationId, OrganizationState, Owner, read, write,
 };
 use crate::{
     StoreError,
@@ -18,7 +21,7 @@ impl MemoryStore {
     fn copy(&self) -> BTreeMap<OrganizationId, (Record, BTreeMap<Key, Entry>)> {
         let organizations = self.organizations.write().unwrap_or_else(PoisonError::into_inner);
         let copy = organizations.iter().map(|(id, owner)| {
-            let owner = lock(owner);
+            let owner = read(owner);
             let Owner { organization, last_event_at, .. } = &*owner;
             let record =
                 Record::Organization { organization: organization.clone(), last_event_at: *last_event_at };
@@ -71,10 +74,10 @@ impl Archive for MemoryStore {
                 Record::Organization { organization, last_event_at } => {
                     let id = organization.id.clone();
                     let owner = Owner { organization, last_event_at, entries: BTreeMap::new() };
-                    organizations.insert(id, std::sync::Arc::new(std::sync::Mutex::new(owner)));
+                    organizations.insert(id, Arc::new(RwLock::new(owner)));
                 }
                 Record::Entry { organization, entry } => {
-                    let owner = organizations.get(&organization).map(|owner| lock(owner));
+                    let owner = organizations.get(&organization).map(|owner| write(owner));
                     if let Some(mut owner) = owner.filter(|owner| !owner.is_removed()) {
                         owner.entries.insert(entry.key.clone(), entry);
                     }

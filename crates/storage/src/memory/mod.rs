@@ -6,7 +6,7 @@ mod registry;
 use std::{
     collections::{BTreeMap, HashMap, btree_map},
     ops::Bound,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use async_trait::async_trait;
@@ -20,10 +20,10 @@ use registry::Register;
 /// A store in memory: fast, and gone with the process.
 #[derive(Default)]
 pub struct MemoryStore {
-    organizations: RwLock<HashMap<OrganizationId, Arc<Mutex<Owner>>>>,
+    organizations: RwLock<HashMap<OrganizationId, Arc<RwLock<Owner>>>>,
     /// Imports that were begun, with how many records are here.
     imports: Mutex<HashMap<String, u64>>,
-    register: Mutex<Register>,
+    register: RwLock<Register>,
 }
 
 /// An organization, with what it owns.
@@ -39,14 +39,19 @@ impl MemoryStore {
         Self::default()
     }
 
-    fn owner(&self, id: &OrganizationId) -> Option<Arc<Mutex<Owner>>> {
+    fn owner(&self, id: &OrganizationId) -> Option<Arc<RwLock<Owner>>> {
         self.organizations.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 }
 
 /// Nothing that could panic runs under a lock; what a lock guards is always whole.
-fn lock(owner: &Mutex<Owner>) -> MutexGuard<'_, Owner> {
-    owner.lock().unwrap_or_else(PoisonError::into_inner)
+fn write(owner: &RwLock<Owner>) -> RwLockWriteGuard<'_, Owner> {
+    owner.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reads do not wait for each other.
+fn read(owner: &RwLock<Owner>) -> RwLockReadGuard<'_, Owner> {
+    owner.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Owner {
@@ -136,33 +141,33 @@ impl Store for MemoryStore {
         changes: Vec<Change>,
     ) -> Result<Details, StoreError> {
         let owner = self.owner(organization).ok_or(StoreError::OrganizationNotFound)?;
-        lock(&owner).apply(changes)
+        write(&owner).apply(changes)
     }
 
     async fn get(&self, organization: &OrganizationId, key: &Key) -> Result<Option<Entry>, StoreError> {
         let Some(owner) = self.owner(organization) else { return Ok(None) };
-        let owner = lock(&owner);
+        let owner = read(&owner);
         Ok(if owner.is_removed() { None } else { owner.entries.get(key).cloned() })
     }
 
     async fn list(&self, organization: &OrganizationId, query: Query) -> Result<Page, StoreError> {
         let Some(owner) = self.owner(organization) else { return Ok(Page::default()) };
-        let owner = lock(&owner);
+        let owner = read(&owner);
         Ok(if owner.is_removed() { Page::default() } else { owner.list(&query) })
     }
 
     async fn standing(&self, id: &OrganizationId) -> Result<Standing, StoreError> {
         // First the revision: what is told may be older than what is there, but never newer.
         let revision = Register::revision(&self.register);
-        let organization = self.owner(id).map(|owner| lock(&owner).organization.clone());
+        let organization = self.owner(id).map(|owner| read(&owner).organization.clone());
         Ok(Standing { organization, revision })
     }
 
     async fn create_organization(&self, id: &OrganizationId, name: &str) -> Result<Organization, StoreError> {
         let mut organizations = self.organizations.write().unwrap_or_else(PoisonError::into_inner);
         let owner =
-            organizations.entry(id.clone()).or_insert_with(|| Arc::new(Mutex::new(Owner::new(id, name))));
-        Ok(lock(owner).organization.clone())
+            organizations.entry(id.clone()).or_insert_with(|| Arc::new(RwLock::new(Owner::new(id, name))));
+        Ok(read(owner).organization.clone())
     }
 
     async fn set_organization_state(
@@ -171,7 +176,7 @@ impl Store for MemoryStore {
         state: OrganizationState,
     ) -> Result<Organization, StoreError> {
         let owner = self.owner(id).ok_or(StoreError::OrganizationNotFound)?;
-        let mut owner = lock(&owner);
+        let mut owner = write(&owner);
         if owner.organization.state != state {
             if owner.is_removed() {
                 return Err(StoreError::OrganizationNotFound);

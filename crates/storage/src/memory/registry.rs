@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{PoisonError, RwLock, RwLockReadGuard},
 };
 
 use async_trait::async_trait;
@@ -28,13 +28,13 @@ struct Entry {
 }
 
 impl Register {
-    pub(super) fn revision(register: &Mutex<Self>) -> u64 {
-        lock(register).revision
+    pub(super) fn revision(register: &RwLock<Self>) -> u64 {
+        read(register).revision
     }
 }
 
-fn lock(register: &Mutex<Register>) -> MutexGuard<'_, Register> {
-    register.lock().unwrap_or_else(PoisonError::into_inner)
+fn read(register: &RwLock<Register>) -> RwLockReadGuard<'_, Register> {
+    register.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[async_trait]
@@ -44,7 +44,7 @@ impl Registry for MemoryStore {
     }
 
     async fn changes(&self, since: u64) -> Result<Changes, StoreError> {
-        let register = lock(&self.register);
+        let register = read(&self.register);
         let changed = register.records.iter().filter(|(_, entry)| entry.revision > since);
         let records = changed.map(|((kind, id), entry)| RecordChange {
             kind: kind.clone(),
@@ -56,7 +56,7 @@ impl Registry for MemoryStore {
 
     async fn change(&self, expected: u64, changes: Vec<RecordChange>) -> Result<u64, StoreError> {
         check(&changes)?;
-        let mut register = lock(&self.register);
+        let mut register = self.register.write().unwrap_or_else(PoisonError::into_inner);
         if register.revision != expected {
             return Err(StoreError::Conflict);
         }

@@ -1,5 +1,7 @@
 //! What is counted, for `/debug/metrics`: names and labels are an interface, listed in the README.
 
+mod durations;
+
 use std::{
     fmt,
     hash::{Hash, Hasher},
@@ -14,12 +16,10 @@ use prometheus_client::{
 };
 use storage::Commit;
 
+use durations::Durations;
+
 /// The media type of [`Metrics::text`].
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-/// Upper bounds in seconds: from a read in memory to a call that waited for a disk.
-const SECONDS: [f64; 14] =
-    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
 
 /// Upper bounds in operations: powers of two, to the most that share a commit.
 const OPERATIONS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
@@ -27,13 +27,13 @@ const OPERATIONS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0
 /// All counters of a server. Labels hold only what the server itself has names for, so that there are few.
 pub struct Metrics {
     registry: Registry,
-    calls: Family<CallLabels, Histogram>,
+    calls: Family<CallLabels, Durations>,
     others: Family<StatusLabel, Counter>,
     connections: Gauge,
     limits: Family<LimitLabel, Counter>,
     authentication_failures: Family<ReasonLabel, Counter>,
     bodies_bytes: Gauge,
-    commit_seconds: Histogram,
+    commit_seconds: Durations,
     commit_operations: Histogram,
 }
 
@@ -86,11 +86,11 @@ impl fmt::Debug for Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("metagate");
-        let calls = Family::new_with_constructor((|| Histogram::new(SECONDS)) as fn() -> Histogram);
+        let calls = Family::<CallLabels, Durations>::default();
         let (others, limits) = (Family::default(), Family::<LimitLabel, Counter>::default());
         let authentication_failures = Family::<ReasonLabel, Counter>::default();
         let (connections, bodies_bytes) = (Gauge::default(), Gauge::default());
-        let (commit_seconds, commit_operations) = (Histogram::new(SECONDS), Histogram::new(OPERATIONS));
+        let (commit_seconds, commit_operations) = (Durations::default(), Histogram::new(OPERATIONS));
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "What is running", build);
         registry.register_with_unit(
@@ -158,7 +158,7 @@ impl Metrics {
         took: Duration,
     ) {
         let labels = CallLabels { rpc, encoding, code: Code(code) };
-        self.calls.get_or_create(&labels).observe(took.as_secs_f64());
+        self.calls.get_or_create(&labels).observe(took);
     }
 
     /// Counts a request that reached no RPC, and was answered with an HTTP status.
@@ -200,7 +200,7 @@ impl Metrics {
 
     /// Counts a commit of the store.
     pub fn committed(&self, commit: Commit) {
-        self.commit_seconds.observe(commit.took.as_secs_f64());
+        self.commit_seconds.observe(commit.took);
         self.commit_operations.observe(u32::try_from(commit.operations).unwrap_or(u32::MAX).into());
     }
 }
@@ -236,12 +236,16 @@ mod tests {
             "metagate_request_seconds_bucket{le=\"0.001\",rpc=\"/a.B/C\",encoding=\"rest\",code=\"ok\"} 0",
             "metagate_request_seconds_bucket{le=\"0.0025\",rpc=\"/a.B/C\",encoding=\"rest\",code=\"ok\"} 1",
             "metagate_request_seconds_bucket{le=\"30.0\",rpc=\"/a.B/C\",encoding=\"grpc\",code=\"not_found\"} 0",
+            "metagate_request_seconds_bucket{le=\"+Inf\",rpc=\"/a.B/C\",encoding=\"grpc\",code=\"not_found\"} 1",
+            "metagate_request_seconds_count{rpc=\"/a.B/C\",encoding=\"grpc\",code=\"not_found\"} 1",
             "metagate_request_seconds_sum{rpc=\"/a.B/C\",encoding=\"grpc\",code=\"not_found\"} 60.0",
             "metagate_other_requests_total{status=\"404\"} 1",
             "metagate_connections 0",
             "metagate_limits_struck_total{limit=\"head-seconds\"} 1",
             "metagate_authentication_failures_total{reason=\"AUTH-7fs1e\"} 1",
             "metagate_store_commit_seconds_count 1",
+            "metagate_store_commit_seconds_bucket{le=\"0.0005\"} 0",
+            "metagate_store_commit_seconds_bucket{le=\"0.001\"} 1",
             "metagate_store_commit_operations_bucket{le=\"2.0\"} 0",
             "metagate_store_commit_operations_bucket{le=\"4.0\"} 1",
         ] {
