@@ -1,6 +1,7 @@
 //! A connection, with what was read ahead of hyper, and with the one header that hyper needs to see.
 
 use std::{
+    future::poll_fn,
     io,
     pin::Pin,
     sync::{
@@ -204,6 +205,32 @@ impl<S: AsyncRead + Unpin> Connection<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> Connection<S> {
+    /// Returns when there is something to read, or nothing will be. Keeps no buffer meanwhile.
+    pub async fn readable(&mut self) -> io::Result<()> {
+        poll_fn(|cx| if self.ahead.is_empty() { self.poll_ahead(cx) } else { Poll::Ready(Ok(())) }).await
+    }
+
+    /// Gives back what was read and not made use of.
+    pub fn unread(&mut self, read: &[u8]) {
+        if !read.is_empty() {
+            self.ahead = [read, &self.ahead].concat().as_slice().into();
+        }
+    }
+
+    /// Reads ahead.
+    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut chunk = [std::mem::MaybeUninit::uninit(); CHUNK_BYTES];
+        let mut read = ReadBuf::uninit(&mut chunk);
+        ready!(self.poll_stream(cx, &mut read))?;
+        match &self.te {
+            Some(te) => te.append(read.filled(), &mut self.ahead),
+            None => self.ahead.extend_from_slice(read.filled()),
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -226,14 +253,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
                 }
                 place::BEHIND => return this.poll_stream(cx, out),
                 // A line that comes in pieces.
-                _ => {
-                    let mut chunk = [std::mem::MaybeUninit::uninit(); CHUNK_BYTES];
-                    let mut read = ReadBuf::uninit(&mut chunk);
-                    ready!(this.poll_stream(cx, &mut read))?;
-                    if let Some(te) = &this.te {
-                        te.append(read.filled(), &mut this.ahead);
-                    }
-                }
+                _ => ready!(this.poll_ahead(cx))?,
             }
         }
         let length = this.ahead.len().min(out.remaining());
@@ -263,13 +283,17 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_others(cx, data.len()));
+        self.traffic.writes(true);
         let wrote = ready!(Pin::new(&mut self.stream).poll_write(cx, data));
         self.has_waited = false;
         Poll::Ready(wrote)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        // hyper has nothing left to write when it does this.
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        self.traffic.writes(false);
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -304,6 +328,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
         data: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_others(cx, data.iter().map(|piece| piece.len()).sum()));
+        self.traffic.writes(true);
         let wrote = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, data));
         self.has_waited = false;
         Poll::Ready(wrote)

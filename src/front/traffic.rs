@@ -4,7 +4,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -46,6 +46,17 @@ pub struct Traffic {
     head: AtomicU64,
     /// What was read since anything went on with requests or replies.
     talk_bytes: AtomicUsize,
+    /// Whether what was written may be held back: the peer does not take it.
+    is_stuck: AtomicBool,
+}
+
+/// What a connection comes to by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The peer has struck this limit on time.
+    Overdue(&'static str),
+    /// Nothing goes on, and nothing waits.
+    Rest,
 }
 
 impl Traffic {
@@ -59,6 +70,7 @@ impl Traffic {
             moved: AtomicU64::new(0),
             head: AtomicU64::new(NO_HEAD),
             talk_bytes: AtomicUsize::new(0),
+            is_stuck: AtomicBool::new(false),
         })
     }
 
@@ -113,12 +125,17 @@ impl Traffic {
         }
     }
 
-    /// Waits until the peer has struck a limit on time. Returns the limit's name.
-    pub async fn overdue(&self, limits: &Limits) -> &'static str {
+    /// Something was written, or all of it is with the system.
+    pub fn writes(&self, is_stuck: bool) {
+        self.is_stuck.store(is_stuck, Ordering::Relaxed);
+    }
+
+    /// Waits until the peer has struck a limit on time, or until nothing has gone on for as long as `rest`.
+    pub async fn event(&self, limits: &Limits, rest: Option<Duration>) -> Event {
         loop {
-            match self.left(limits) {
+            match self.left(limits, rest) {
                 Ok(left) => tokio::time::sleep(left).await,
-                Err(limit) => return limit,
+                Err(event) => return event,
             }
         }
     }
@@ -140,26 +157,29 @@ impl Traffic {
     /// How long nothing has to be looked at.
     ///
     /// # Errors
-    /// The name of the limit that was struck.
-    fn left(&self, limits: &Limits) -> Result<Duration, &'static str> {
+    /// What has come.
+    fn left(&self, limits: &Limits, rest: Option<Duration>) -> Result<Duration, Event> {
         let now = self.now();
-        let left = |since: u64, limit: Duration, name| {
-            let left = limit.saturating_sub(Duration::from_millis(now.saturating_sub(since)));
-            if left.is_zero() { Err(name) } else { Ok(left) }
+        let left = |since: u64, wait: Duration, event| {
+            let left = wait.saturating_sub(Duration::from_millis(now.saturating_sub(since)));
+            if left.is_zero() { Err(event) } else { Ok(left) }
         };
         let moved = self.moved.load(Ordering::Relaxed);
         // What begins meanwhile is seen in time if nothing sleeps longer than the shortest limit.
         let mut next = limits.head_wait.min(limits.reply_wait);
-        match self.head.load(Ordering::Relaxed) {
-            NO_HEAD => {}
-            since => next = next.min(left(since, limits.head_wait, Limits::HEAD_WAIT)?),
+        let head = self.head.load(Ordering::Relaxed);
+        if head != NO_HEAD {
+            next = next.min(left(head, limits.head_wait, Event::Overdue(Limits::HEAD_WAIT))?);
         }
         if self.unsent_bytes.load(Ordering::Relaxed) > 0 {
-            next = next.min(left(moved, limits.reply_wait, Limits::REPLY_WAIT)?);
+            next = next.min(left(moved, limits.reply_wait, Event::Overdue(Limits::REPLY_WAIT))?);
         } else if !self.has_requests() {
-            next = next.min(left(moved, limits.idle, Limits::IDLE)?);
+            next = next.min(left(moved, limits.idle, Event::Overdue(Limits::IDLE))?);
+            if let Some(rest) = rest.filter(|_| head == NO_HEAD && !self.is_stuck.load(Ordering::Relaxed)) {
+                next = next.min(left(moved, rest, Event::Rest)?);
+            }
         }
-        Ok(next)
+        Ok(rest.map_or(next, |rest| next.min(rest)))
     }
 
     /// Something goes on.
@@ -326,8 +346,10 @@ mod tests {
     /// When the connection is overdue, and why.
     async fn overdue(traffic: &Traffic) -> (&'static str, u64) {
         let start = Instant::now();
-        let limit = traffic.overdue(&limits()).await;
-        (limit, start.elapsed().as_secs())
+        match traffic.event(&limits(), None).await {
+            Event::Overdue(limit) => (limit, start.elapsed().as_secs()),
+            Event::Rest => panic!("nobody asked"),
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -350,6 +372,28 @@ mod tests {
         assert_eq!(overdue(&traffic).await, (Limits::REPLY_WAIT, 3));
         drop(reply);
         assert_eq!(overdue(&traffic).await, (Limits::IDLE, 9));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_rests_when_nothing_goes_on_and_nothing_waits() {
+        let traffic = Traffic::new();
+        let rests = async |traffic: &Traffic| {
+            let start = Instant::now();
+            let event = traffic.event(&limits(), Some(SECOND)).await;
+            (event, start.elapsed().as_secs())
+        };
+        assert_eq!(rests(&traffic).await, (Event::Rest, 1));
+        let request = traffic.request();
+        assert!(tokio::time::timeout(60 * SECOND, rests(&traffic)).await.is_err(), "a call may be long");
+        drop(request);
+        traffic.writes(true);
+        assert_eq!(rests(&traffic).await, (Event::Overdue(Limits::IDLE), 9));
+        traffic.moves();
+        traffic.writes(false);
+        assert_eq!(rests(&traffic).await, (Event::Rest, 1));
+        traffic.moves();
+        traffic.head_comes();
+        assert_eq!(rests(&traffic).await, (Event::Overdue(Limits::HEAD_WAIT), 2));
     }
 
     #[tokio::test(start_paused = true)]

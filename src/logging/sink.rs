@@ -128,7 +128,9 @@ impl Lines {
     }
 
     fn iter(&self) -> impl Iterator<Item = (Timestamp, &[u8])> {
-        self.each.iter().scan(0, |begin, &(at, end)| Some((at, &self.text[std::mem::replace(begin, end)..end])))
+        self.each
+            .iter()
+            .scan(0, |begin, &(at, end)| Some((at, &self.text[std::mem::replace(begin, end)..end])))
     }
 }
 
@@ -266,7 +268,7 @@ mod tests {
         });
         sink.flush();
         let all = String::from_utf8(pieces.0.lock().unwrap().concat()).unwrap();
-        assert!(all.lines().map(|line| line.parse().unwrap()).eq(0..4 * LINES));
+        assert!(all.lines().map(|line| line.parse::<i64>().unwrap()).eq(0..4 * LINES as i64));
     }
 
     #[test]

@@ -16,7 +16,8 @@ use prometheus_client::{
 
 /// Upper bounds in microseconds: from a read in memory to a call that waited for a disk.
 const MICROS: [u64; 14] = [
-    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 5_000_000, 30_000_000,
+    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 5_000_000,
+    30_000_000,
 ];
 
 /// The same in seconds.
@@ -63,7 +64,12 @@ impl EncodeMetric for Durations {
         let mut buckets = bounds.zip(counts);
         let buckets: [(f64, u64); MICROS.len() + 1] = array::from_fn(|_| buckets.next().unwrap_or_default());
         let sum = Duration::from_nanos(self.0.nanos.load(Ordering::Relaxed)).as_secs_f64();
-        encoder.encode_histogram::<NoLabelSet>(sum, buckets.iter().map(|(_, count)| count).sum(), &buckets, None)
+        encoder.encode_histogram::<NoLabelSet>(
+            sum,
+            buckets.iter().map(|(_, count)| count).sum(),
+            &buckets,
+            None,
+        )
     }
 
     fn metric_type(&self) -> MetricType {
