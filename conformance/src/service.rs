@@ -21,7 +21,7 @@ pub struct Everybody;
 #[async_trait]
 impl Admission for Everybody {
     async fn admit(&self, _: Access, head: &Arc<Head>) -> Result<Call, Error> {
-        let language = head.language();
+        let language = head.language;
         Ok(Call { caller: None, organization: None, language, head: head.clone(), hold: None })
     }
 }

@@ -179,7 +179,7 @@ fn named_organization(head: &Head) -> Option<Result<OrganizationId, Refusal>> {
 impl Admission for Gatekeeper {
     async fn admit(&self, access: Access, head: &Arc<Head>) -> Result<Call, Error> {
         let asked = Instant::now();
-        let language = head.language();
+        let language = head.language;
         let mut questions = 0;
         let (realm, caller, organization) = loop {
             let realm = self.realm.hold().await;

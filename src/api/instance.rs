@@ -24,11 +24,11 @@ impl Instance<'_> {
     /// [`Error::InstanceNotFound`] if the request is for a host that is not served.
     pub fn check(&self, head: &Head) -> Result<(), Error> {
         let Some(external_domain) = self.domains.first() else { return Ok(()) };
-        let scheme = scheme(head.record.peer);
+        let (scheme, host) = (scheme(head.record.peer), head.host());
         let origin = if self.trusts(head.record.peer) {
-            Origin::forwarded(&head.headers, &head.host, scheme)
+            Origin::forwarded(&head.headers, &host, scheme)
         } else {
-            Origin { instance_host: &head.host, public_host: "", scheme }
+            Origin { instance_host: &host, public_host: "", scheme }
         };
         let host = without_port(origin.instance_host);
         if self.domains.iter().any(|domain| domain == host) {
@@ -45,8 +45,8 @@ impl Instance<'_> {
         if let Some(url) = self.external_url {
             return url.to_owned();
         }
-        let mut scheme = scheme(head.record.peer);
-        let mut host = head.host.as_str();
+        let (mut scheme, named) = (scheme(head.record.peer), head.host());
+        let mut host = &*named;
         if self.trusts(head.record.peer) {
             let text =
                 |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);

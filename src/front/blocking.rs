@@ -7,8 +7,9 @@ use tokio::{
     sync::Semaphore,
 };
 
-/// Reading as much as this takes a millisecond or so; less is not worth the change of threads.
-const LONG_BYTES: usize = 256 * 1024;
+/// To read as much as this takes some milliseconds at worst, when it is of small parts. Less is not worth the change of threads, and
+/// each thread has memory of its own for what is large.
+const LONG_BYTES: usize = 1024 * 1024;
 
 /// Half of the processors are for all the rest.
 static PROCESSORS: LazyLock<Semaphore> = LazyLock::new(|| {

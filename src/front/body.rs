@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use gather::Gather;
 use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -16,8 +17,10 @@ use tower::BoxError;
 /// The body of an answer: what is at hand, or what comes piece by piece.
 #[derive(Debug, Default)]
 pub struct Body {
-    /// Sent first, as one piece.
-    data: Bytes,
+    /// Sent first, one by one.
+    pieces: std::vec::IntoIter<Bytes>,
+    /// Sent then.
+    last: Bytes,
     trailers: Option<Box<HeaderMap>>,
     /// Sent instead.
     stream: Option<axum::body::Body>,
@@ -34,9 +37,15 @@ impl Body {
         Self { stream: Some(axum::body::Body::new(stream)), ..Self::default() }
     }
 
-    /// One piece, with trailers behind it.
-    pub fn with_trailers(data: Bytes, trailers: HeaderMap) -> Self {
-        Self { data, trailers: Some(Box::new(trailers)), stream: None }
+    /// What was written, in its pieces.
+    pub fn gathered(written: Gather) -> Self {
+        let (pieces, last) = written.into_pieces();
+        Self { pieces: pieces.into_iter(), last, ..Self::default() }
+    }
+
+    /// The same, with trailers behind it.
+    pub fn with_trailers(self, trailers: HeaderMap) -> Self {
+        Self { trailers: Some(Box::new(trailers)), ..self }
     }
 
     /// The trailers, where they are at hand.
@@ -50,14 +59,21 @@ impl Body {
     }
 
     /// What is at hand.
-    pub fn into_parts(self) -> (Bytes, HeaderMap) {
-        (self.data, self.trailers.map(|trailers| *trailers).unwrap_or_default())
+    pub fn into_parts(self) -> (Gather, HeaderMap) {
+        let trailers = self.trailers.map(|trailers| *trailers).unwrap_or_default();
+        (Gather::behind(self.pieces.collect(), self.last), trailers)
+    }
+
+    /// The piece that is next.
+    fn next(&mut self) -> Option<Bytes> {
+        let last = |last: &mut Bytes| Some(std::mem::take(last)).filter(|last| !last.is_empty());
+        self.pieces.next().or_else(|| last(&mut self.last))
     }
 }
 
 impl<T: Into<Bytes>> From<T> for Body {
     fn from(data: T) -> Self {
-        Self { data: data.into(), ..Self::default() }
+        Self { last: data.into(), ..Self::default() }
     }
 }
 
@@ -72,8 +88,8 @@ impl http_body::Body for Body {
         if let Some(stream) = &mut self.stream {
             return Pin::new(stream).poll_frame(cx);
         }
-        if !self.data.is_empty() {
-            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.data)))));
+        if let Some(data) = self.next() {
+            return Poll::Ready(Some(Ok(Frame::data(data))));
         }
         Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(*trailers))))
     }
@@ -81,12 +97,13 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match &self.stream {
             Some(stream) => stream.is_end_stream(),
-            None => self.data.is_empty() && self.trailers.is_none(),
+            None => self.pieces.as_slice().is_empty() && self.last.is_empty() && self.trailers.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        let size = u64::try_from(self.data.len()).unwrap_or(u64::MAX);
+        let size = self.pieces.as_slice().iter().map(Bytes::len).sum::<usize>() + self.last.len();
+        let size = u64::try_from(size).unwrap_or(u64::MAX);
         match &self.stream {
             Some(stream) => stream.size_hint(),
             None if self.trailers.is_none() => SizeHint::with_exact(size),
@@ -233,7 +250,7 @@ mod tests {
         let mut trailers = HeaderMap::new();
         trailers.insert("a", "1".parse().unwrap());
         for data in ["", "abc"] {
-            let mut body = Body::with_trailers(data.into(), trailers.clone());
+            let mut body = Body::from(data).with_trailers(trailers.clone());
             assert_eq!((body.size_hint().lower(), body.size_hint().upper()), (data.len() as u64, None));
             body.trailers_mut().unwrap().insert("b", "2".parse().unwrap());
             let read = body.collect().await.unwrap();

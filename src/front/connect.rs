@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::{Code, Error};
+use gather::Gather;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
 
 use super::{
@@ -36,7 +37,7 @@ pub async fn answer(
                 let input = read(gate, rpc, codec, &head.headers, body).await;
                 let reply = rpc.call(gate, &head, input).await?;
                 let response = write(reply.as_ref(), codec, &head.headers).await;
-                response.map_err(|error| error.to_status(head.language()))
+                response.map_err(|error| error.to_status(head.language))
             })
             .await
         }
@@ -73,7 +74,8 @@ async fn read(
             (Codec::Proto { malformed: Code::InvalidArgument }, limits::proto_body_bytes_max(limit))
         }
     };
-    let Received { bytes: mut payload, mut room } = receive::read(gate, body, bytes_max, limit).await?;
+    let Received { bytes: mut payload, mut room } =
+        receive::read(gate, body, bytes_max, limit, |_| None).await?;
     if compression == Compression::Gzip {
         payload = envelope::gunzip(&payload, &mut room, bytes_max, limit).await?.map_err(|error| {
             Error::protocol(Code::InvalidArgument, format!("the body is no valid gzip: {error}"))
@@ -84,16 +86,18 @@ async fn read(
 
 async fn write(reply: &dyn Reply, codec: ConnectCodec, asked: &HeaderMap) -> Result<Response<Body>, Error> {
     let (body, media_type) = match codec {
-        ConnectCodec::Json => (reply.to_json()?, "application/json"),
+        ConnectCodec::Json => (Gather::from(reply.to_json()?), "application/json"),
         ConnectCodec::Proto => {
-            let mut message = Vec::with_capacity(reply.proto_len());
+            let mut message = Gather::with_capacity(reply.proto_len());
             reply.write_proto(&mut message);
             (message, "application/proto")
         }
     };
-    let compressed = envelope::compress(&body, || accepts_gzip(asked)).await;
-    let is_compressed = compressed.is_some();
-    let mut response = Response::new(Body::from(compressed.unwrap_or(body)));
+    let (body, is_compressed) = match envelope::compress(body, 0, || accepts_gzip(asked)).await {
+        Ok(compressed) => (Body::from(compressed), true),
+        Err(plain) => (Body::gathered(plain), false),
+    };
+    let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     if is_compressed {

@@ -3,10 +3,12 @@
 use std::io::{Read, Write};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use bytes::{Buf, Bytes};
+use bytes::{Buf, BufMut, Bytes};
 use domain::{Code, Error};
 use flate2::{Compression as Level, read::GzDecoder, write::GzEncoder};
+use gather::Gather;
 use http::{HeaderMap, HeaderName};
+use memchr::memchr;
 
 use super::{blocking, limits, receive::Room};
 
@@ -36,10 +38,10 @@ pub fn header_of(flag: u8, length: usize) -> Result<[u8; HEADER_BYTES], Error> {
 ///
 /// # Errors
 /// As [`header_of`].
-pub fn wrap(flag: u8, message: &[u8]) -> Result<Vec<u8>, Error> {
-    let mut wrapped = Vec::with_capacity(HEADER_BYTES + message.len() + TRAILERS_BYTES);
-    wrapped.extend_from_slice(&header_of(flag, message.len())?);
-    wrapped.extend_from_slice(message);
+pub fn wrap(flag: u8, message: Vec<u8>) -> Result<Gather, Error> {
+    let mut wrapped = Gather::with_capacity(HEADER_BYTES + message.len() + TRAILERS_BYTES);
+    wrapped.put_slice(&header_of(flag, message.len())?);
+    wrapped.put(Bytes::from(message));
     Ok(wrapped)
 }
 
@@ -121,7 +123,20 @@ pub async fn only_message(
     }
 }
 
-fn header(body: &Bytes) -> Option<(u8, usize)> {
+/// How long an envelope is that begins like this, in bytes.
+pub fn bytes(first: &[u8]) -> Option<usize> {
+    let (_, length) = header(first)?;
+    length.checked_add(HEADER_BYTES)
+}
+
+/// The same of one in base64.
+pub fn text_bytes(first: &[u8]) -> Option<usize> {
+    let mut header = [0; 6];
+    STANDARD.decode_slice(first.get(..8)?, &mut header).ok()?;
+    bytes(&header)?.div_ceil(3).checked_mul(4)
+}
+
+fn header(body: &[u8]) -> Option<(u8, usize)> {
     let (flag, rest) = body.split_first()?;
     let length = u32::from_be_bytes(*rest.first_chunk::<4>()?);
     Some((*flag, usize::try_from(length).ok()?))
@@ -156,12 +171,18 @@ pub async fn gunzip(
 /// Replies smaller than this, in bytes, are not compressed: it would cost more than it saves.
 const COMPRESS_BYTES_MIN: usize = 1024;
 
-/// The same, compressed, if it is worth that and `is_accepted`.
-pub async fn compress(plain: &[u8], is_accepted: impl FnOnce() -> bool) -> Option<Vec<u8>> {
-    if plain.len() < COMPRESS_BYTES_MIN || !is_accepted() {
-        return None;
+/// Compresses what follows the `header` first bytes, if it is worth that and `is_accepted`; else gives all back.
+pub async fn compress(
+    plain: Gather,
+    header: usize,
+    is_accepted: impl FnOnce() -> bool,
+) -> Result<Vec<u8>, Gather> {
+    if plain.len() < header + COMPRESS_BYTES_MIN || !is_accepted() {
+        return Err(plain);
     }
-    blocking::in_place(plain.len(), || gzip(plain)).await
+    let plain = plain.into_bytes();
+    let compressed = blocking::in_place(plain.len(), || gzip(&plain[header..])).await;
+    compressed.ok_or_else(|| plain.into())
 }
 
 /// Fast rather than small. `None` if that does not work: in memory nothing can fail, and what is plain is as good.
@@ -180,16 +201,17 @@ pub fn decode_text(text: &[u8]) -> Result<Bytes, Error> {
     let mut rest = text.trim_ascii();
     while !rest.is_empty() {
         // A piece ends with its padding; where there is none, it is the last.
-        let padding = rest.iter().position(|&b| b == b'=').unwrap_or(rest.len());
+        let padding = memchr(b'=', rest).unwrap_or(rest.len());
         let end = padding + rest[padding..].iter().take_while(|&&b| b == b'=').count();
         let (piece, after) = rest.split_at(end);
-        STANDARD.decode_vec(piece, &mut binary).map_err(|error| {
+        if base64_simd::STANDARD.decode_append(piece, &mut binary).is_err() {
             let at = text.len() - rest.len();
-            Error::protocol(
+            let error = STANDARD.decode(piece).err().map(|error| error.to_string()).unwrap_or_default();
+            return Err(Error::protocol(
                 Code::InvalidArgument,
                 format!("invalid base64 in the piece from byte {at} on: {error}"),
-            )
-        })?;
+            ));
+        }
         rest = after;
     }
     Ok(binary.into())
@@ -254,9 +276,25 @@ mod tests {
             ("YQ", None),
             ("YQ=", None),
             ("Y!==", None),
+            ("YR==", None),
             ("=", None),
         ] {
             assert_eq!(decode_text(text.as_bytes()).ok(), want.map(Bytes::from), "{text:?}");
         }
+    }
+
+    #[test]
+    fn the_length_of_an_envelope_by_its_first_bytes() {
+        for length in [0, 1, 2, 3, 500_000] {
+            let whole = envelope(0, &vec![7; length]);
+            let text = STANDARD.encode(&whole);
+            for cut in 0..40 {
+                let (first, first_text) =
+                    (&whole[..cut.min(whole.len())], &text.as_bytes()[..cut.min(text.len())]);
+                assert_eq!(bytes(first), (cut >= 5).then_some(whole.len()), "{length}, {cut}");
+                assert_eq!(text_bytes(first_text), (cut >= 8).then_some(text.len()), "{length}, {cut}");
+            }
+        }
+        assert_eq!(text_bytes(b"!!!!!!!!"), None);
     }
 }

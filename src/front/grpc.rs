@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::BufMut;
 use domain::{Code, Error};
+use gather::Gather;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
 
 use super::{
@@ -92,7 +93,7 @@ pub(super) async fn exchange(
             let input = read(gate, rpc, fields, encoding, &head.headers, body).await;
             let reply = rpc.call(gate, &head, input).await?;
             let written = write(reply.as_ref(), encoding, &head.headers).await;
-            written.map_err(|error| error.to_status(head.language()))
+            written.map_err(|error| error.to_status(head.language))
         })
         .await;
     let headers = response.headers_mut();
@@ -117,10 +118,11 @@ async fn read(
     } else {
         (limit, limits::proto_body_bytes_max(limit))
     };
-    let body_max =
-        if let Encoding::WebText(_) = encoding { limits::text_body_bytes_max(limit) } else { body_max };
-    let Received { mut bytes, mut room } = receive::read(gate, body, body_max, limit).await?;
-    if let Encoding::WebText(_) = encoding {
+    let is_text = matches!(encoding, Encoding::WebText(_));
+    let body_max = if is_text { limits::text_body_bytes_max(limit) } else { body_max };
+    let declared = |first: &[u8]| if is_text { envelope::text_bytes(first) } else { envelope::bytes(first) };
+    let Received { mut bytes, mut room } = receive::read(gate, body, body_max, limit, declared).await?;
+    if is_text {
         bytes = blocking::in_place(bytes.len(), || envelope::decode_text(&bytes)).await?;
     }
     let declared = Compression::declared(headers);
@@ -135,24 +137,25 @@ async fn read(
 
 /// A success: one message in its envelope, and the status behind it.
 async fn write(reply: &dyn Reply, encoding: Encoding, asked: &HeaderMap) -> Result<Response<Body>, Error> {
-    let mut message = if encoding.is_json() {
-        envelope::wrap(0, &reply.to_json()?)?
+    let message = if encoding.is_json() {
+        envelope::wrap(0, reply.to_json()?)?
     } else {
+        let length = reply.proto_len();
         // gRPC-Web puts the trailers behind it.
-        let mut message =
-            Vec::with_capacity(envelope::HEADER_BYTES + reply.proto_len() + envelope::TRAILERS_BYTES);
-        message.extend_from_slice(&envelope::header_of(0, reply.proto_len())?);
+        let mut message = Gather::with_capacity(envelope::HEADER_BYTES + length + envelope::TRAILERS_BYTES);
+        message.put_slice(&envelope::header_of(0, length)?);
         reply.write_proto(&mut message);
         message
     };
-    let compressed = envelope::compress(&message[envelope::HEADER_BYTES..], || accepts_gzip(asked)).await;
-    if let Some(compressed) = &compressed {
-        message = envelope::wrap(1, compressed)?;
-    }
+    let (message, is_compressed) =
+        match envelope::compress(message, envelope::HEADER_BYTES, || accepts_gzip(asked)).await {
+            Ok(compressed) => (envelope::wrap(1, compressed)?, true),
+            Err(plain) => (plain, false),
+        };
     let mut trailers = HeaderMap::with_capacity(1);
     trailers.insert(GRPC_STATUS, HeaderValue::from_static("0"));
-    let mut response = Response::new(Body::with_trailers(Bytes::from(message), trailers));
-    if compressed.is_some() {
+    let mut response = Response::new(Body::gathered(message).with_trailers(trailers));
+    if is_compressed {
         response.headers_mut().insert(GRPC_ENCODING, HeaderValue::from_static("gzip"));
     }
     Ok(response)

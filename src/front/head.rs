@@ -1,9 +1,9 @@
 //! What is known of a request besides its body.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use domain::{Language, Status};
-use http::{HeaderMap, Response, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Response, header, request::Parts, uri::Authority};
 
 use super::{
     body::Body,
@@ -19,14 +19,16 @@ use super::{
 pub struct Head {
     /// All headers; over REST also those that came as `grpc-metadata-…`.
     pub headers: HeaderMap,
-    /// The host that the client named: the target's, else the `Host` header's; may be empty.
-    pub host: String,
+    /// The language that the headers ask for.
+    pub language: Language,
     /// The request's encoding, and so the answer's.
     pub encoding: Encoding,
     /// When the caller stops waiting.
     pub deadline: Deadline,
     /// Who connected, and what is noted for the log.
     pub record: Arc<Record>,
+    /// What HTTP/2 has instead of the `Host` header.
+    authority: Option<Authority>,
     metadata: Slot,
 }
 
@@ -48,17 +50,12 @@ impl Head {
                 value.set_sensitive(true);
             }
         }
-        let host = match parts.uri.authority() {
-            Some(authority) => authority.as_str().to_owned(),
-            None => headers
-                .get(header::HOST)
-                .map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned())
-                .unwrap_or_default(),
-        };
+        let language = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+        let language = language.map_or(Language::En, Language::negotiate);
         match Deadline::of(&headers, encoding, record.start) {
             Ok(deadline) => {
-                let metadata = Slot::default();
-                Ok(Arc::new(Self { headers, host, encoding, deadline, record, metadata }))
+                let (authority, metadata) = (parts.uri.into_parts().authority, Slot::default());
+                Ok(Arc::new(Self { headers, encoding, deadline, language, record, authority, metadata }))
             }
             Err(error) => Err(status::draw(&error.to_status(Language::En), encoding, &record)),
         }
@@ -84,10 +81,14 @@ impl Head {
         response
     }
 
-    /// The language that the headers ask for.
-    pub fn language(&self) -> Language {
-        let header = self.headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-        header.map_or(Language::En, Language::negotiate)
+    /// The host that the client named: the target's, else the `Host` header's; may be empty.
+    pub fn host(&self) -> Cow<'_, str> {
+        match &self.authority {
+            Some(authority) => authority.as_str().into(),
+            None => {
+                String::from_utf8_lossy(self.headers.get(header::HOST).map_or(b"", HeaderValue::as_bytes))
+            }
+        }
     }
 }
 

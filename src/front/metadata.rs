@@ -177,7 +177,7 @@ mod tests {
 
     #[tokio::test]
     async fn trailers_stand_with_the_status_and_are_announced() {
-        let body = Body::with_trailers("message".into(), map(&[("grpc-status", "0")]));
+        let body = Body::from("message").with_trailers(map(&[("grpc-status", "0")]));
         let mut response = response(&[("content-type", "own")], body);
         slot().add_to(&mut response, Encoding::Grpc("application/grpc"));
         announce_trailers(&mut response);

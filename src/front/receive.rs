@@ -21,6 +21,9 @@ const STRETCH_BYTES: usize = 16 * 1024;
 /// So much of each request is taken, whatever all others hold: large requests must not keep small ones out.
 const ALWAYS_TAKEN_BYTES: usize = 64 * 1024;
 
+/// Memory for so much is taken at once because a peer says that it will send it.
+const BELIEVED_BYTES_MAX: usize = 1024 * 1024;
+
 /// A body that was read, and the room that it takes.
 #[derive(Debug)]
 pub struct Received {
@@ -65,18 +68,26 @@ impl Drop for Room {
     }
 }
 
-/// Reads a whole body of at most `bytes_max`. `limit` is the message's, for the text of the error.
+/// Reads a whole body of at most `bytes_max`. `limit` is the message's, for the text of the error. `declared` says how long the
+/// body is by its first bytes, if they do.
 ///
 /// # Errors
 /// `ResourceExhausted` if it is longer, or all bodies together are; `DeadlineExceeded` if it stalls; `InvalidArgument` if
 /// it breaks off or is badly framed.
-pub async fn read<B>(gate: &Gate, mut body: B, bytes_max: usize, limit: usize) -> Result<Received, Error>
+pub async fn read<B>(
+    gate: &Gate,
+    mut body: B,
+    bytes_max: usize,
+    limit: usize,
+    declared: impl FnOnce(&[u8]) -> Option<usize>,
+) -> Result<Received, Error>
 where
     B: Body<Data = Bytes, Error: Display> + Unpin,
 {
     let mut room = Room::new(gate);
     let mut first = Bytes::new();
     let mut all: Option<BytesMut> = None;
+    let mut declared = Some(declared);
     let mut patience = Patience::new(&gate.limits);
     while let Some(frame) =
         timeout_at(patience.until, body.frame()).await.map_err(|_| limits::body_stalled())?
@@ -92,8 +103,11 @@ where
             Some(all) => all.extend_from_slice(&data),
             None if first.is_empty() => first = data,
             None => {
+                let here = first.len() + data.len();
                 let more = usize::try_from(body.size_hint().lower()).unwrap_or(0);
-                let mut joined = BytesMut::with_capacity(first.len() + data.len() + more.min(bytes_max));
+                let declared = declared.take().and_then(|declared| declared(&first)).unwrap_or(0);
+                let all_of_it = declared.max(here.saturating_add(more)).min(bytes_max);
+                let mut joined = BytesMut::with_capacity(all_of_it.min(BELIEVED_BYTES_MAX).max(here));
                 joined.extend_from_slice(&first);
                 joined.extend_from_slice(&data);
                 all = Some(joined);
@@ -157,11 +171,26 @@ mod tests {
         ] {
             let pieces: Vec<_> = pieces.iter().map(|piece| Bytes::from(*piece)).collect();
             let body = body(tokio_stream::iter(pieces.clone()));
-            let read = read(&gate(Limits::default()), body, bytes_max, 2).await;
+            let read = read(&gate(Limits::default()), body, bytes_max, 2, |_| None).await;
             match want {
                 Some(want) => assert_eq!(read.unwrap().bytes, want),
                 None => assert_eq!(read.unwrap_err(), limits::message_too_large(4, 2), "{pieces:?}"),
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn memory_is_taken_once_for_as_much_as_is_declared_within_reason() {
+        for (declared, want) in
+            [(Some(90_000), 90_000), (Some(usize::MAX), BELIEVED_BYTES_MAX), (Some(1), 200), (None, 200)]
+        {
+            let pieces = tokio_stream::iter(std::iter::repeat_n(Bytes::from(vec![0; 100]), 2));
+            let gate = gate(Limits::default());
+            let read =
+                read(&gate, body(pieces), 1 << 30, 1 << 30, |first| declared.filter(|_| first.len() == 100));
+            let bytes = read.await.unwrap().bytes;
+            assert_eq!(bytes.len(), 200);
+            assert_eq!(bytes.try_into_mut().unwrap().capacity(), want, "{declared:?}");
         }
     }
 
@@ -179,7 +208,7 @@ mod tests {
             (body(trickle(Duration::from_millis(20))), Some(1_000)),
             (body(enough), Some(20 * STRETCH_BYTES)),
         ] {
-            match (read(&gate, body, 1 << 20, 1 << 20).await, want) {
+            match (read(&gate, body, 1 << 20, 1 << 20, |_| None).await, want) {
                 (Ok(received), want) => assert_eq!(Some(received.bytes.len()), want),
                 (Err(error), want) => assert_eq!((error, want), (limits::body_stalled(), None)),
             }
@@ -190,7 +219,7 @@ mod tests {
     async fn all_bodies_together_have_a_limit_that_small_ones_do_not_feel() {
         let gate = gate(Limits { bodies_bytes: 100_000, ..Limits::default() });
         let read = async |length: usize| {
-            read(&gate, axum::body::Body::from(vec![0; length]), 1 << 20, 1 << 20)
+            read(&gate, axum::body::Body::from(vec![0; length]), 1 << 20, 1 << 20, |_| None)
                 .await
                 .map(|received| received.room)
         };

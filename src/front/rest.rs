@@ -193,7 +193,7 @@ async fn json(
             let bytes_max = if route.takes_body || form { limits::json_body_bytes_max(limit) } else { 0 };
             let Received { bytes, room } = match bytes_max {
                 0 => Received { bytes: Bytes::new(), room: Room::new(gate) },
-                _ => receive::read(gate, body, bytes_max, limit).await?,
+                _ => receive::read(gate, body, bytes_max, limit, |_| None).await?,
             };
             let (payload, form) = if form { (Bytes::new(), bytes) } else { (bytes, Bytes::new()) };
             let mut query_fields = Vec::new();
@@ -213,7 +213,7 @@ async fn json(
         };
         let input = read.await;
         let reply = route.rpc.call(gate, &head, input).await?;
-        let json = reply.to_json().map_err(|error| error.to_status(head.language()))?;
+        let json = reply.to_json().map_err(|error| error.to_status(head.language))?;
         let mut response = Response::new(Body::from(json));
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Ok(response)

@@ -6,6 +6,7 @@ use std::{any::Any, future::Future, marker::PhantomData, panic::AssertUnwindSafe
 use bytes::Bytes;
 use domain::{Code, Error, Language, OrganizationId, Permission, Status};
 use futures_util::FutureExt;
+use gather::Gather;
 use identity::Caller;
 use prost::Message;
 use protojson::{Envelope, Unknown};
@@ -117,8 +118,8 @@ pub enum Codec {
 pub trait Reply: Send + Sync {
     /// Its size in protobuf, in bytes.
     fn proto_len(&self) -> usize;
-    /// Writes it as protobuf behind what is in `out`, which should have room for it.
-    fn write_proto(&self, out: &mut Vec<u8>);
+    /// Writes it as protobuf behind what is in `out`.
+    fn write_proto(&self, out: &mut Gather);
     /// Writes it as proto3 JSON.
     ///
     /// # Errors
@@ -136,13 +137,13 @@ impl<M: Message + Serialize> Reply for Encodable<M> {
         self.proto_len
     }
 
-    fn write_proto(&self, out: &mut Vec<u8>) {
+    fn write_proto(&self, out: &mut Gather) {
         self.message.encode_raw(out);
     }
 
     fn to_json(&self) -> Result<Vec<u8>, Error> {
         // Base64 takes four bytes for three; names of fields, and numbers and times as text, take more in small ones.
-        let bytes = self.proto_len + self.proto_len / 2 + self.proto_len.min(64 * 1024) + 256;
+        let bytes = self.proto_len + self.proto_len / 3 + self.proto_len.min(64 * 1024) + 256;
         protojson::to_vec(&self.message, bytes).map_err(|error| Error::Internal { cause: error.to_string() })
     }
 }
@@ -228,7 +229,7 @@ where
         input: Result<Input, Error>,
     ) -> BoxFuture<'a, Result<Box<dyn Reply>, Status>> {
         Box::pin(async move {
-            let mut language = head.language();
+            let mut language = head.language;
             let answer = async {
                 // A timer may tick late; the clock decides.
                 head.deadline.check()?;
@@ -342,7 +343,7 @@ pub(super) mod tests {
     #[async_trait]
     impl Admission for Everybody {
         async fn admit(&self, _: Access, head: &Arc<Head>) -> Result<Call, Error> {
-            let (language, hold) = (head.language(), Some(self.held.clone() as _));
+            let (language, hold) = (head.language, Some(self.held.clone() as _));
             Ok(Call { caller: None, organization: None, language, head: head.clone(), hold })
         }
     }

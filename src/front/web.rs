@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
+use gather::Gather;
 use http::{HeaderMap, Request, Response};
 
 use super::{
@@ -32,25 +32,26 @@ pub async fn answer(
         if body.trailers().is_none() {
             return body;
         }
-        let (message, trailers) = body.into_parts();
-        let mut all = BytesMut::from(message);
+        let (mut all, trailers) = body.into_parts();
         write_trailers(&trailers, &mut all);
         match encoding {
-            Encoding::WebText(_) => Body::from(STANDARD.encode(&all)),
-            _ => Body::from(all),
+            Encoding::WebText(_) => {
+                Body::from(base64_simd::STANDARD.encode_type::<Vec<u8>>(all.into_bytes()))
+            }
+            _ => Body::gathered(all),
         }
     })
 }
 
-fn write_trailers(trailers: &HeaderMap, out: &mut BytesMut) {
+fn write_trailers(trailers: &HeaderMap, out: &mut Gather) {
     let length: usize = trailers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     out.put_u8(FLAG_TRAILERS);
     // Headers that hyper could hold fit in 32 bits.
     out.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
     for (name, value) in trailers {
-        out.extend_from_slice(name.as_str().as_bytes());
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(value.as_bytes());
-        out.extend_from_slice(b"\r\n");
+        out.put_slice(name.as_str().as_bytes());
+        out.put_slice(b": ");
+        out.put_slice(value.as_bytes());
+        out.put_slice(b"\r\n");
     }
 }
