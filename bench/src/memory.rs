@@ -1,6 +1,6 @@
 //! The memory of a server with large values in flight, and with many connections that have nothing to say.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
@@ -33,10 +33,10 @@ pub struct Idle {
     pub connections: usize,
     /// Without any.
     pub before: f64,
-    /// The most, from the first one on.
-    pub peak: f64,
-    /// With all of them.
-    pub resident: f64,
+    /// With all of them, over HTTP/1.1.
+    pub http1: f64,
+    /// The same over HTTP/2.
+    pub http2: f64,
 }
 
 /// Measures all.
@@ -65,34 +65,41 @@ pub async fn run(binaries: &Binaries, folder: &Path, extent: &Extent) -> Result<
     Ok(Memory { large, idle: idle(binaries, folder, extent).await? })
 }
 
-/// Half of the connections have made a call over HTTP/1.1, the others over HTTP/2.
+/// How many connections are opened at once, and how long it takes until they rest.
+const WAVE: usize = 500;
+const REST: Duration = Duration::from_millis(2_500);
+
+/// Connections that have made a call each, and then say nothing.
 async fn idle(binaries: &Binaries, folder: &Path, extent: &Extent) -> Result<Idle, Error> {
     let connections = if extent.is_quick { 1_000 } else { 10_000 };
-    eprintln!("memory: {connections} idle connections");
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
     // The server inherits it.
     setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
     if most < connections as u64 + 100 {
         return Err(format!("this process may have {most} files open, too few for the connections").into());
     }
-    let server = Server::start(binaries.metagate(folder, "memory:")?)?;
-    let before = megabytes(server.resident_bytes()?);
-    server.reset_peak()?;
-    let sets = Arc::new(Calls::fill(Encoding::Grpc, SMALL)?);
-    Connections::open(server.address, sets.protocol, 1).await?.run(&sets, sets.requests.len()).await?;
-    let mut open = Vec::new();
-    for encoding in [Encoding::Rest, Encoding::Grpc] {
+    let mut idle = Idle { connections, before: 0.0, http1: 0.0, http2: 0.0 };
+    for (encoding, resident) in [(Encoding::Rest, &mut idle.http1), (Encoding::Grpc, &mut idle.http2)] {
+        eprintln!("memory: {connections} idle connections, {}", encoding.name());
+        let server = Server::start(binaries.metagate(folder, "memory:")?)?;
+        idle.before = megabytes(server.resident_bytes()?);
+        let sets = Arc::new(Calls::fill(Encoding::Grpc, SMALL)?);
+        Connections::open(server.address, sets.protocol, 1).await?.run(&sets, sets.requests.len()).await?;
         let gets = Calls::new(encoding, Operation::Get, SMALL)?;
-        let mut half = Connections::open_apart(server.address, encoding.protocol(), connections / 2).await?;
-        half.each_once(&gets).await?;
-        open.push(half);
+        let mut waves = Vec::new();
+        for _ in 0..connections / WAVE {
+            let mut wave = Connections::open_apart(server.address, encoding.protocol(), WAVE).await?;
+            wave.each_once(&gets).await?;
+            waves.push(wave);
+            tokio::time::sleep(REST).await;
+        }
+        *resident = megabytes(server.resident_bytes()?);
+        // They were all open, and still are.
+        for wave in &mut waves {
+            wave.each_once(&gets).await?;
+        }
     }
-    let (peak, resident) = (megabytes(server.peak_bytes()?), megabytes(server.resident_bytes()?));
-    // They were all open, and still are.
-    for (mut half, encoding) in open.into_iter().zip([Encoding::Rest, Encoding::Grpc]) {
-        half.each_once(&Calls::new(encoding, Operation::Get, SMALL)?).await?;
-    }
-    Ok(Idle { connections, before, peak, resident })
+    Ok(idle)
 }
 
 impl Memory {
@@ -103,8 +110,10 @@ impl Memory {
             Target::at_most(what, Spread::of([*peak]), 150.0)
         };
         let mut targets: Vec<_> = self.large.iter().map(large).collect();
-        let what = format!("{} idle connections: memory, MB", self.idle.connections);
-        targets.push(Target::at_most(what, Spread::of([self.idle.resident]), 100.0));
+        for (protocol, resident) in [("HTTP/1.1", self.idle.http1), ("HTTP/2", self.idle.http2)] {
+            let what = format!("{} idle connections, {protocol}: memory, MB", self.idle.connections);
+            targets.push(Target::at_most(what, Spread::of([resident]), 100.0));
+        }
         targets
     }
 }

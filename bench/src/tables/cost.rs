@@ -40,10 +40,10 @@ pub fn memory(memory: &Memory) -> String {
     for (store, encoding, peak) in &memory.large {
         text += &format!("| {store} | {} | {peak:.1} |\n", encoding.name());
     }
-    let Idle { connections, before, peak, resident } = &memory.idle;
+    let Idle { connections, before, http1, http2 } = &memory.idle;
     text + &format!(
-        "\n{} idle connections, half of them HTTP/1.1 and half HTTP/2, each behind one call: {resident:.1} MB; without them \
-         {before:.1} MB; {peak:.1} MB at most.\n",
+        "\n{} idle connections, each behind one call: {http1:.1} MB over HTTP/1.1, {http2:.1} MB over HTTP/2; without them \
+         {before:.1} MB.\n",
         thousands(*connections as f64)
     )
 }
