@@ -344,16 +344,23 @@ mod tests {
 
     const REQUEST: &[u8] = b"HEAD /debug/healthz HTTP/1.1\r\nhost: a\r\n\r\n";
 
-    /// A connection to a server without RPCs, and who says that it ends.
-    fn connect() -> (DuplexStream, watch::Sender<Phase>, Arc<Metrics>) {
+    /// A server without RPCs.
+    fn door(phase: watch::Receiver<Phase>) -> Door {
         let gate = Gate::new(Arc::new(Everybody::default()));
-        let (metrics, limits) = (gate.metrics.clone(), gate.limits.clone());
-        let (leave, phase) = watch::channel(Phase::Serving);
         let health = Health::new(Vec::new(), || true, phase.clone());
         let front =
             Front::new(Vec::new(), Default::default(), gate, DESCRIPTORS, OPENAPI, health, 0).unwrap();
-        let (_, fronts) = watch::channel(Arc::new(front));
-        let door = Door { fronts, tls: watch::channel(None).1, phase };
+        Door { fronts: watch::channel(Arc::new(front)).1, tls: watch::channel(None).1, phase }
+    }
+
+    /// A connection to it, and who says that it ends.
+    fn connect() -> (DuplexStream, watch::Sender<Phase>, Arc<Metrics>) {
+        let (leave, phase) = watch::channel(Phase::Serving);
+        let door = door(phase);
+        let (metrics, limits) = {
+            let front = door.fronts.borrow();
+            (front.gate().metrics.clone(), front.gate().limits.clone())
+        };
         let (client, server) = duplex(64 * 1024);
         let counts = metrics.clone();
         tokio::spawn(async move {
@@ -369,6 +376,33 @@ mod tests {
             read.push(client.read_u8().await.unwrap());
         }
         String::from_utf8(read).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn hyper_is_gone_a_while_after_the_last_answer_and_what_it_has_read_is_not() {
+        for (sent, want) in [("", ""), ("\r\n", "\r\n")] {
+            let (_leave, phase) = watch::channel(Phase::Serving);
+            let Door { fronts, phase, .. } = door(phase);
+            let (traffic, limits, metrics) = (Traffic::new(), Limits::default(), Metrics::default());
+            let talk = Talk {
+                fronts: &fronts,
+                phase: &phase,
+                peer: Peer::default(),
+                traffic: &traffic,
+                limits: &limits,
+                metrics: &metrics,
+            };
+            let (mut client, server) = duplex(1024);
+            client.write_all(&[REQUEST, sent.as_bytes()].concat()).await.unwrap();
+            let te = TeTrailers::new(traffic.clone());
+            let start = Instant::now();
+            let rests = talk.until_it_rests(Connection::http1(server, b"", te.clone()), &te).await;
+            assert_eq!(start.elapsed(), REST_AFTER);
+            drop(client);
+            let mut left = String::new();
+            rests.unwrap().unwrap().read_to_string(&mut left).await.unwrap();
+            assert_eq!(left, want);
+        }
     }
 
     #[tokio::test(start_paused = true)]

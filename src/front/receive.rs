@@ -1,12 +1,12 @@
 //! Reading bodies, within the limits of one and of all (departure D12).
 
-use std::{fmt::Display, sync::Arc};
+use std::{fmt::Display, pin::pin, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use domain::{Code, Error};
 use http_body::Body;
 use http_body_util::BodyExt;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 use super::{
     gate::Gate,
@@ -89,9 +89,20 @@ where
     let mut all: Option<BytesMut> = None;
     let mut declared = Some(declared);
     let mut patience = Patience::new(&gate.limits);
-    while let Some(frame) =
-        timeout_at(patience.until, body.frame()).await.map_err(|_| limits::body_stalled())?
-    {
+    // One for all frames: to set it up anew for each would cost as much as the frame.
+    let mut timer = pin!(sleep_until(patience.until));
+    while let Some(frame) = loop {
+        tokio::select! {
+            biased;
+            frame = body.frame() => break frame,
+            () = timer.as_mut() => {
+                if patience.until <= timer.deadline() {
+                    return Err(limits::body_stalled());
+                }
+                timer.as_mut().reset(patience.until);
+            }
+        }
+    } {
         let Ok(data) = frame.map_err(broken_off)?.into_data() else { continue };
         let length = all.as_ref().map_or(first.len(), BytesMut::len);
         if length + data.len() > bytes_max {
