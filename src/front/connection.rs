@@ -203,9 +203,7 @@ impl<S: AsyncRead + Unpin> Connection<S> {
         }
         read
     }
-}
 
-impl<S: AsyncRead + Unpin> Connection<S> {
     /// Returns when there is something to read, or nothing will be. Keeps no buffer meanwhile.
     pub async fn readable(&mut self) -> io::Result<()> {
         poll_fn(|cx| if self.ahead.is_empty() { self.poll_ahead(cx) } else { Poll::Ready(Ok(())) }).await

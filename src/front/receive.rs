@@ -79,7 +79,7 @@ pub async fn read<B>(
     mut body: B,
     bytes_max: usize,
     limit: usize,
-    declared: impl FnOnce(&[u8]) -> Option<usize>,
+    declared: impl Fn(&[u8]) -> Option<usize>,
 ) -> Result<Received, Error>
 where
     B: Body<Data = Bytes, Error: Display> + Unpin,
@@ -87,7 +87,6 @@ where
     let mut room = Room::new(gate);
     let mut first = Bytes::new();
     let mut all: Option<BytesMut> = None;
-    let mut declared = Some(declared);
     let mut patience = Patience::new(&gate.limits);
     // One for all frames: to set it up anew for each would cost as much as the frame.
     let mut timer = pin!(sleep_until(patience.until));
@@ -116,7 +115,7 @@ where
             None => {
                 let here = first.len() + data.len();
                 let more = usize::try_from(body.size_hint().lower()).unwrap_or(0);
-                let declared = declared.take().and_then(|declared| declared(&first)).unwrap_or(0);
+                let declared = declared(&first).unwrap_or(0);
                 let all_of_it = declared.max(here.saturating_add(more)).min(bytes_max);
                 let mut joined = BytesMut::with_capacity(all_of_it.min(BELIEVED_BYTES_MAX).max(here));
                 joined.extend_from_slice(&first);

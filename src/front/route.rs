@@ -11,7 +11,6 @@ use bytes::Bytes;
 use domain::{Code, Error, Language};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header, uri::PathAndQuery};
 use http_body::Body as _;
-use memchr::memchr_iter;
 use tower::{BoxError, ServiceExt};
 
 use super::{
@@ -171,8 +170,7 @@ impl Front {
         if encoding.is_none() && self.rest_prefixes.iter().any(beside) {
             return status::plain(StatusCode::BAD_REQUEST, Code::InvalidArgument, "Bad Request");
         }
-        let bytes = canonical.as_bytes();
-        if memchr_iter(b'/', bytes).any(|at| bytes.get(at + 1) == Some(&b'/')) {
+        if canonical.as_bytes().windows(2).any(|two| two == b"//") {
             // Only the last field of a path may be empty.
             return not_found(&request, record, &self.services);
         }

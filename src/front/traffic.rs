@@ -166,7 +166,7 @@ impl Traffic {
         };
         let moved = self.moved.load(Ordering::Relaxed);
         // What begins meanwhile is seen in time if nothing sleeps longer than the shortest limit.
-        let mut next = limits.head_wait.min(limits.reply_wait);
+        let mut next = limits.head_wait.min(limits.reply_wait).min(rest.unwrap_or(Duration::MAX));
         let head = self.head.load(Ordering::Relaxed);
         if head != NO_HEAD {
             next = next.min(left(head, limits.head_wait, Event::Overdue(Limits::HEAD_WAIT))?);
@@ -179,7 +179,7 @@ impl Traffic {
                 next = next.min(left(moved, rest, Event::Rest)?);
             }
         }
-        Ok(rest.map_or(next, |rest| next.min(rest)))
+        Ok(next)
     }
 
     /// Something goes on.

@@ -103,14 +103,7 @@ impl Line {
             let date = jiff::Timestamp::from_second(second).unwrap_or_default().to_string();
             (self.second, self.date) = (second, date.trim_end_matches('Z').to_owned());
         }
-        let mut micros = *b".000000Z";
-        let mut left = nanos / 1_000;
-        for digit in micros[1..7].iter_mut().rev() {
-            *digit += (left % 10) as u8;
-            left /= 10;
-        }
-        self.text.push_str(&self.date);
-        self.text.extend(micros.map(char::from));
+        let _ = write!(self.text, "{}.{:06}Z", self.date, nanos / 1_000);
     }
 }
 

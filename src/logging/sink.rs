@@ -79,7 +79,7 @@ impl Sink {
         let mut lines = heap.lines();
         if lines.text.len() > HEAP_BYTES_MAX {
             drop(lines);
-            let writing = self.0.is_writing.lock().unwrap_or_else(PoisonError::into_inner);
+            let writing = self.0.is_writing();
             let is_full = |_: &mut bool| heap.lines().text.len() > HEAP_BYTES_MAX;
             drop(self.0.written.wait_while(writing, is_full));
             lines = heap.lines();
@@ -94,7 +94,7 @@ impl Sink {
 
     /// Waits until all that was taken is written.
     pub fn flush(&self) {
-        let mut writing = self.0.is_writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut writing = self.0.is_writing();
         while *writing || !self.0.is_empty() {
             self.0.is_urgent.store(true, Ordering::SeqCst);
             self.1.unpark();
@@ -135,6 +135,10 @@ impl Lines {
 }
 
 impl Shared {
+    fn is_writing(&self) -> MutexGuard<'_, bool> {
+        self.is_writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn is_empty(&self) -> bool {
         self.heaps.iter().all(|heap| heap.lines().each.is_empty())
     }
@@ -183,7 +187,7 @@ impl Shared {
     }
 
     fn writing(&self, is_writing: bool) {
-        *self.is_writing.lock().unwrap_or_else(PoisonError::into_inner) = is_writing;
+        *self.is_writing() = is_writing;
         if !is_writing {
             self.written.notify_all();
         }

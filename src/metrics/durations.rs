@@ -1,7 +1,7 @@
 //! How long calls took, counted without a lock: every call does it.
 
 use std::{
-    array, fmt,
+    fmt,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -61,8 +61,7 @@ impl EncodeMetric for Durations {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
         let bounds = SECONDS.into_iter().chain([f64::MAX]);
         let counts = self.0.buckets.iter().map(|count| count.load(Ordering::Relaxed));
-        let mut buckets = bounds.zip(counts);
-        let buckets: [(f64, u64); MICROS.len() + 1] = array::from_fn(|_| buckets.next().unwrap_or_default());
+        let buckets: Vec<_> = bounds.zip(counts).collect();
         let sum = Duration::from_nanos(self.0.nanos.load(Ordering::Relaxed)).as_secs_f64();
         encoder.encode_histogram::<NoLabelSet>(
             sum,

@@ -73,17 +73,12 @@ pub fn bearer(header: Option<&[u8]>) -> Result<&str, Refusal> {
     if header.is_empty() {
         return Err(Refusal::AuthorizationMissing);
     }
-    let malformed = Refusal::AuthorizationMalformed;
-    let text = std::str::from_utf8(header).map_err(|_| malformed)?;
-    if !header.iter().all(|b| (b' '..=b'~').contains(b)) {
-        return Err(malformed);
-    }
-    // Each that there is ends with a blank, and tokens have none.
-    let ends_scheme = |&end: &usize| header[end - 1] == b' ' && header[..end].ends_with(b"Bearer ");
-    let mut ends = (1..=header.len()).filter(ends_scheme);
-    match (ends.next().map(|end| text[end..].trim_ascii()), ends.next()) {
-        (Some(token), None) if !token.is_empty() => Ok(token),
-        _ => Err(malformed),
+    let visible = header.iter().all(|b| b.is_ascii_graphic() || *b == b' ');
+    let text = std::str::from_utf8(header).ok().filter(|_| visible).ok_or(Refusal::AuthorizationMalformed)?;
+    let mut parts = text.split("Bearer ");
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(_), Some(token), None) if !token.trim().is_empty() => Ok(token.trim()),
+        _ => Err(Refusal::AuthorizationMalformed),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
 impl MemoryStore {
     /// Everything, at one moment.
     fn copy(&self) -> BTreeMap<OrganizationId, (Record, BTreeMap<Key, Entry>)> {
-        let organizations = self.organizations.write().unwrap_or_else(PoisonError::into_inner);
+        let organizations = write(&self.organizations);
         let copy = organizations.iter().map(|(id, owner)| {
             let owner = read(owner);
             let Owner { organization, last_event_at, .. } = &*owner;
@@ -51,7 +51,7 @@ impl Archive for MemoryStore {
         if found != before {
             return Err(ImportError::Overtaken { expected: before, found });
         }
-        let mut organizations = self.organizations.write().unwrap_or_else(PoisonError::into_inner);
+        let mut organizations = write(&self.organizations);
         let mut new = HashSet::new();
         for record in &records {
             match record {

@@ -40,18 +40,18 @@ impl MemoryStore {
     }
 
     fn owner(&self, id: &OrganizationId) -> Option<Arc<RwLock<Owner>>> {
-        self.organizations.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+        read(&self.organizations).get(id).cloned()
     }
 }
 
 /// Nothing that could panic runs under a lock; what a lock guards is always whole.
-fn write(owner: &RwLock<Owner>) -> RwLockWriteGuard<'_, Owner> {
-    owner.write().unwrap_or_else(PoisonError::into_inner)
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Reads do not wait for each other.
-fn read(owner: &RwLock<Owner>) -> RwLockReadGuard<'_, Owner> {
-    owner.read().unwrap_or_else(PoisonError::into_inner)
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Owner {
@@ -164,7 +164,7 @@ impl Store for MemoryStore {
     }
 
     async fn create_organization(&self, id: &OrganizationId, name: &str) -> Result<Organization, StoreError> {
-        let mut organizations = self.organizations.write().unwrap_or_else(PoisonError::into_inner);
+        let mut organizations = write(&self.organizations);
         let owner =
             organizations.entry(id.clone()).or_insert_with(|| Arc::new(RwLock::new(Owner::new(id, name))));
         Ok(read(owner).organization.clone())

@@ -1,13 +1,10 @@
 //! The records that are shared, in memory.
 
-use std::{
-    collections::BTreeMap,
-    sync::{PoisonError, RwLock, RwLockReadGuard},
-};
+use std::{collections::BTreeMap, sync::RwLock};
 
 use async_trait::async_trait;
 
-use super::MemoryStore;
+use super::{MemoryStore, read, write};
 use crate::{
     StoreError,
     registry::{Changes, RecordChange, Registry, check},
@@ -33,10 +30,6 @@ impl Register {
     }
 }
 
-fn read(register: &RwLock<Register>) -> RwLockReadGuard<'_, Register> {
-    register.read().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[async_trait]
 impl Registry for MemoryStore {
     async fn revision(&self) -> Result<u64, StoreError> {
@@ -56,7 +49,7 @@ impl Registry for MemoryStore {
 
     async fn change(&self, expected: u64, changes: Vec<RecordChange>) -> Result<u64, StoreError> {
         check(&changes)?;
-        let mut register = self.register.write().unwrap_or_else(PoisonError::into_inner);
+        let mut register = write(&self.register);
         if register.revision != expected {
             return Err(StoreError::Conflict);
         }
