@@ -22,6 +22,15 @@ const SKIPPABLE: &str = " __SkipField__,\n";
 /// Writes `<package>.serde.rs` for every package.
 pub(crate) fn generate(descriptors: &[u8], pool: &DescriptorPool, out: &Path) -> Result<()> {
     let packages = modules::packages(pool);
+    let files = pool.files().filter(|file| is_generated(file.package_name()));
+    for field in
+        files.flat_map(|file| messages_of(&file)).flat_map(|message| message.fields().collect::<Vec<_>>())
+    {
+        // `protojson` writes them as they are.
+        if field.json_name().contains(|c: char| c.is_control() || matches!(c, '"' | '\\')) {
+            return Err(format!("{}: its name in JSON would have to be escaped", field.full_name()).into());
+        }
+    }
     let prefixes: Vec<String> = packages.iter().map(|package| format!(".{package}")).collect();
     let mut pbjson = pbjson_build::Builder::new();
     pbjson.register_descriptors(descriptors)?.out_dir(out).ignore_unknown_fields();

@@ -1,7 +1,7 @@
 //! A buffer that messages are written to, in which what is large stays where it is: a value of a store goes to the socket
 //! without having been copied.
 
-use bytes::{Buf, BufMut, Bytes, BytesMut, buf::UninitSlice};
+use bytes::{Buf, BufMut, Bytes, buf::UninitSlice};
 
 /// Smaller pieces are copied, in bytes: to hand over one more costs as much.
 pub const PIECE_BYTES_MIN: usize = 16 * 1024;
@@ -9,25 +9,28 @@ pub const PIECE_BYTES_MIN: usize = 16 * 1024;
 /// Room for more is not taken before it is needed: much of it may never be written.
 const CAPACITY_MAX: usize = 64 * 1024;
 
+/// Room that is taken for what stands between two large pieces: mostly the rest of a message and the beginning of the next.
+const BETWEEN_BYTES: usize = 256;
+
 /// What was written so far: pieces that are done, and what is written now.
 #[derive(Debug, Default)]
 pub struct Gather {
     done: Vec<Bytes>,
-    open: BytesMut,
+    open: Vec<u8>,
 }
 
 impl Gather {
     /// One that is about to be written this many bytes.
     pub fn with_capacity(bytes: usize) -> Self {
-        Self { done: Vec::new(), open: BytesMut::with_capacity(bytes.min(CAPACITY_MAX)) }
+        Self { done: Vec::new(), open: Vec::with_capacity(bytes.min(CAPACITY_MAX)) }
     }
 
     /// One that goes on behind the pieces of another.
     pub fn behind(done: Vec<Bytes>, last: Bytes) -> Self {
         match last.try_into_mut() {
-            Ok(open) => Self { done, open },
+            Ok(open) => Self { done, open: open.into() },
             Err(shared) => {
-                let mut gather = Self { done, open: BytesMut::new() };
+                let mut gather = Self { done, open: Vec::new() };
                 gather.put(shared);
                 gather
             }
@@ -47,18 +50,18 @@ impl Gather {
     /// All pieces before the last one, each of some size, and the last one, which may be empty. Where nothing is large there is
     /// but the last.
     pub fn into_pieces(self) -> (Vec<Bytes>, Bytes) {
-        (self.done, self.open.freeze())
+        (self.done, self.open.into())
     }
 
     /// All of it, as one piece.
     pub fn into_bytes(self) -> Bytes {
         if self.done.is_empty() {
-            return self.open.freeze();
+            return self.open.into();
         }
-        let mut all = BytesMut::with_capacity(self.len());
+        let mut all = Vec::with_capacity(self.len());
         self.done.iter().for_each(|piece| all.extend_from_slice(piece));
         all.extend_from_slice(&self.open);
-        all.freeze()
+        all.into()
     }
 }
 
@@ -68,28 +71,42 @@ impl<T: Into<Bytes>> From<T> for Gather {
     }
 }
 
-// SAFETY: what is not `put` goes to the `BytesMut`, whose own implementation keeps the promises that this one passes on.
+// SAFETY: what is not `put` goes to the `Vec`, whose own implementation keeps the promises that this one passes on.
 unsafe impl BufMut for Gather {
     fn remaining_mut(&self) -> usize {
         self.open.remaining_mut()
     }
 
+    #[inline]
     unsafe fn advance_mut(&mut self, count: usize) {
         // SAFETY: whoever calls has written `count` bytes of `chunk_mut`, which is that of `open`.
         unsafe { self.open.advance_mut(count) }
     }
 
+    #[inline]
     fn chunk_mut(&mut self) -> &mut UninitSlice {
         self.open.chunk_mut()
     }
 
+    #[inline]
+    fn put_slice(&mut self, source: &[u8]) {
+        self.open.extend_from_slice(source);
+    }
+
+    #[inline]
+    fn put_u8(&mut self, byte: u8) {
+        self.open.push(byte);
+    }
+
+    #[inline]
     fn put<T: Buf>(&mut self, mut source: T) {
         let length = source.remaining();
         if length < PIECE_BYTES_MIN {
             return self.open.put(source);
         }
         if !self.open.is_empty() {
-            self.done.push(self.open.split().freeze());
+            let next = Vec::with_capacity(BETWEEN_BYTES);
+            self.done.push(std::mem::replace(&mut self.open, next).into());
         }
         // `Bytes` hands out itself.
         self.done.push(source.copy_to_bytes(length));

@@ -11,7 +11,7 @@ use prost::{Message, Name};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use crate::{Envelope, Error, from_slice, to_vec};
+use crate::{Envelope, Error, from_slice, quick::RAW, to_vec};
 
 /// What stands before a message's name where nobody says otherwise.
 pub const TYPE_URL_PREFIX: &str = "type.googleapis.com/";
@@ -102,8 +102,7 @@ impl Serialize for Any {
             return HashMap::<&str, &str>::new().serialize(serializer);
         }
         let json = self.message_to_json().map_err(S::Error::custom)?;
-        let raw = RawValue::from_string(any_json(&self.type_url, &json)).map_err(S::Error::custom)?;
-        raw.serialize(serializer)
+        serializer.serialize_newtype_struct(RAW, &any_json(&self.type_url, &json))
     }
 }
 

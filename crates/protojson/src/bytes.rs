@@ -1,6 +1,6 @@
 //! Bytes: base64 as Go's decoder takes it.
 
-use std::{fmt, io, mem::MaybeUninit};
+use std::fmt;
 
 use ::base64::{
     Engine,
@@ -8,12 +8,10 @@ use ::base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use ::bytes::Bytes;
-use base64_simd::Out;
 use serde::{
     Deserialize, Deserializer,
     de::{Error, Visitor},
 };
-use serde_json::ser::Formatter;
 
 use crate::{quick, raw::Raw};
 
@@ -41,23 +39,6 @@ pub mod base64 {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
             serializer.serialize_bytes(self.0)
         }
-    }
-}
-
-/// How [`to_vec`](crate::to_vec) writes: compact, with bytes in base64.
-pub(crate) struct Compact;
-
-impl Formatter for Compact {
-    fn write_byte_array<W: ?Sized + io::Write>(&mut self, out: &mut W, bytes: &[u8]) -> io::Result<()> {
-        /// A multiple of three, so that padding stands at the end only.
-        const PIECE_BYTES: usize = 3 * 1024;
-
-        out.write_all(b"\"")?;
-        let mut text = [MaybeUninit::uninit(); PIECE_BYTES / 3 * 4];
-        for piece in bytes.chunks(PIECE_BYTES) {
-            out.write_all(base64_simd::STANDARD.encode(piece, Out::from_uninit_slice(&mut text)))?;
-        }
-        out.write_all(b"\"")
     }
 }
 

@@ -3,10 +3,10 @@
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    bytes::Compact,
     deserializer::Item,
     quick::Quick,
     unknown::{self, Unknown},
+    writer::Writer,
 };
 
 /// How deep a document may be nested, in places that no message describes (protobuf-go's limit).
@@ -40,6 +40,12 @@ impl std::fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+impl serde::ser::Error for Error {
+    fn custom<T: std::fmt::Display>(message: T) -> Self {
+        Self::new(&message.to_string())
+    }
+}
 
 impl From<serde_json::Error> for Error {
     fn from(error: serde_json::Error) -> Self {
@@ -123,9 +129,9 @@ fn read_thoroughly<T: DeserializeOwned>(
 ///
 /// # Errors
 /// A time out of range.
-pub fn to_vec<T: Serialize>(message: &T, bytes: usize) -> Result<Vec<u8>, Error> {
+pub fn to_vec<T: Serialize + ?Sized>(message: &T, bytes: usize) -> Result<Vec<u8>, Error> {
     let mut document = Vec::with_capacity(bytes);
-    message.serialize(&mut serde_json::Serializer::with_formatter(&mut document, Compact))?;
+    message.serialize(Writer(&mut document))?;
     Ok(document)
 }
 

@@ -14,6 +14,7 @@ mod quick;
 mod raw;
 mod timestamp;
 mod unknown;
+mod writer;
 
 pub use any::{Any, TYPE_URL_PREFIX, Type, any_json, register};
 pub use envelope::{Envelope, Error, from_slice, from_slice_with, to_vec};

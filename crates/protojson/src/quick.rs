@@ -11,7 +11,8 @@ use serde::{
 /// Nobody's messages are deeper.
 const DEPTH_MAX: usize = 32;
 
-/// The name by which a type asks for the text of a value as it stands: [`Visitor::visit_borrowed_str`].
+/// The name by which a type asks for the text of a value as it stands: [`Visitor::visit_borrowed_str`]; and by which it says that it
+/// is such a text.
 pub(crate) const RAW: &str = "$protojson::raw";
 
 /// The name by which a type asks for what stands between quotes, which need be neither UTF-8 nor JSON:

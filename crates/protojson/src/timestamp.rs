@@ -32,17 +32,19 @@ impl Serialize for Timestamp {
         let second = self.seconds.rem_euclid(SECONDS_PER_DAY);
         let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
         let mut text = *b"0000-00-00T00:00:00.000000000Z";
-        for (place, number) in [
-            (0..4, year),
-            (5..7, month),
-            (8..10, day),
-            (11..13, hour),
-            (14..16, minute),
-            (17..19, second),
-            (20..29, self.nanos.into()),
-        ] {
-            write_digits(&mut text[place], number);
-        }
+        let nanos = i64::from(self.nanos);
+        write_pair(&mut text, 0, year / 100);
+        write_pair(&mut text, 2, year % 100);
+        write_pair(&mut text, 5, month);
+        write_pair(&mut text, 8, day);
+        write_pair(&mut text, 11, hour);
+        write_pair(&mut text, 14, minute);
+        write_pair(&mut text, 17, second);
+        write_pair(&mut text, 20, nanos / 10_000_000);
+        write_pair(&mut text, 22, nanos / 100_000 % 100);
+        write_pair(&mut text, 24, nanos / 1_000 % 100);
+        write_pair(&mut text, 26, nanos / 10 % 100);
+        text[28] = b'0' + (nanos % 10) as u8;
         let length = match self.nanos {
             0 => 19,
             nanos if nanos % 1_000_000 == 0 => 23,
@@ -55,12 +57,11 @@ impl Serialize for Timestamp {
     }
 }
 
-/// The last digits of a number that is not negative.
-fn write_digits(digits: &mut [u8], mut number: i64) {
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + (number % 10) as u8;
-        number /= 10;
-    }
+/// Writes the two digits of a number below a hundred.
+#[inline]
+fn write_pair(text: &mut [u8; 30], at: usize, number: i64) {
+    let number = number as u8;
+    (text[at], text[at + 1]) = (b'0' + number / 10, b'0' + number % 10);
 }
 
 impl<'de> Deserialize<'de> for Timestamp {
