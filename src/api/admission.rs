@@ -137,15 +137,15 @@ impl Gatekeeper {
                 Ok(found) => found,
                 Err(question) => return Ok(Err(question)),
             };
-            let other = async {
-                match &named {
-                    Some(Ok(id)) if id != caller.organization() => self.store.organization(id).await,
-                    _ => Ok(None),
+            let home = self.store.standing(caller.organization());
+            let (home, other) = match &named {
+                // At once: a store may answer both with one question to its database.
+                Some(Ok(id)) if id != caller.organization() => {
+                    try_join(home, self.store.organization(id)).await
                 }
-            };
-            // At once: a store may answer both with one question to its database.
-            let (home, other) =
-                try_join(self.store.standing(caller.organization()), other).await.map_err(unavailable)?;
+                _ => home.await.map(|home| (home, None)),
+            }
+            .map_err(unavailable)?;
             if home.revision != state.revision {
                 // Users have changed since.
                 self.authority.leave(&state).await.map_err(unavailable)?;

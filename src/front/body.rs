@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use gather::Gather;
-use http::HeaderMap;
+use http::{HeaderMap, Request};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 use tower::BoxError;
@@ -129,11 +129,30 @@ pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long it may take where the answer is late already: enough for a body that is on its way.
 pub const LATE_DRAIN_TIME_MAX: Duration = Duration::from_millis(200);
 
-/// What is left of a lent body once its borrower is done.
-pub struct Leftover(Option<Owner>);
+/// A request as it came, in a box: it is handed on several times, and large.
+pub struct Inbound {
+    /// Its body is lent.
+    pub request: Box<Request<Lent>>,
+    /// Where the body comes back to.
+    pub leftover: Leftover,
+}
 
-/// Where a lent body comes back to.
-type Owner = Arc<Mutex<Option<Box<Source>>>>;
+impl<B> From<Request<B>> for Inbound
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+{
+    fn from(request: Request<B>) -> Self {
+        let (parts, body) = request.into_parts();
+        let (body, leftover) = Leftover::lend(body);
+        Self { request: Box::new(Request::from_parts(parts, body)), leftover }
+    }
+}
+
+/// What is left of a lent body once its borrower is done.
+pub struct Leftover(Option<Shared>);
+
+/// A body that its borrower reads, and then its owner.
+type Shared = Arc<Mutex<Source>>;
 
 impl Leftover {
     /// Lends `body`: what is returned reads it, and gives back what is left when it is dropped.
@@ -144,19 +163,21 @@ impl Leftover {
         if body.is_end_stream() {
             return (Lent(None), Self(None));
         }
-        let body: Box<Source> = Box::new(body.map_err(axum::Error::new));
-        let owner = Owner::default();
-        (Lent(Some((body, owner.clone()))), Self(Some(owner)))
+        let body: Shared = Arc::new(Mutex::new(body.map_err(axum::Error::new)));
+        (Lent(Some(body.clone())), Self(Some(body)))
     }
 
     /// Reads and forgets what is left, within bounds of size and of `time_max`, so that the answer reaches a caller who still
     /// sends: an HTTP/2 client would see a reset, an HTTP/1.1 client a broken pipe. Returns whether the body was read
     /// to its end; it was not if it is still lent.
     pub async fn drain(self, time_max: Duration) -> bool {
-        let Some(owner) = self.0 else { return true };
-        let left = owner.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(mut body) = left else { return Arc::strong_count(&owner) == 1 };
-        let read = async {
+        let Some(mut shared) = self.0 else { return true };
+        let Some(body) = Arc::get_mut(&mut shared) else { return false };
+        let body = body.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if body.is_end_stream() {
+            return true;
+        }
+        let read = Box::pin(async move {
             let mut length = 0;
             while length <= DRAIN_BYTES_MAX {
                 match body.frame().await {
@@ -166,45 +187,39 @@ impl Leftover {
                 }
             }
             false
-        };
+        });
         // A peer that will not stop is cut off: nothing is lost but its own answer.
         tokio::time::timeout(time_max, read).await.unwrap_or(false)
     }
 }
 
-/// The body of a request, which is given back unless it was read to its end.
-pub struct Lent(Option<(Box<Source>, Owner)>);
+/// The body of a request. Nobody else reads it while it is there.
+pub struct Lent(Option<Shared>);
+
+impl Lent {
+    /// Looks at the body, if there is one.
+    fn with<T>(&self, look: impl FnOnce(&mut Source) -> T) -> Option<T> {
+        self.0.as_ref().map(|body| look(&mut *body.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
 
 impl http_body::Body for Lent {
     type Data = Bytes;
     type Error = axum::Error;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        match &mut self.0 {
-            Some((body, _)) => Pin::new(body).poll_frame(cx),
-            None => Poll::Ready(None),
-        }
+        self.with(|mut body| Pin::new(&mut body).poll_frame(cx)).unwrap_or(Poll::Ready(None))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(|(body, _)| body.is_end_stream())
+        self.with(|body| body.is_end_stream()).unwrap_or(true)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.as_ref().map_or(SizeHint::with_exact(0), |(body, _)| body.size_hint())
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        if let Some((body, owner)) = self.0.take()
-            && !body.is_end_stream()
-        {
-            *owner.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
-        }
+        self.with(|body| body.size_hint()).unwrap_or(SizeHint::with_exact(0))
     }
 }
 

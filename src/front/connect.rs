@@ -1,6 +1,6 @@
 //! Connect, unary: one message a body, JSON or protobuf, and errors as JSON.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use domain::{Code, Error};
 use gather::Gather;
@@ -25,7 +25,7 @@ pub async fn answer(
     gate: &Gate,
     rpc: &Rpc,
     codec: ConnectCodec,
-    request: Request<Lent>,
+    request: Box<Request<Lent>>,
     record: &Arc<Record>,
 ) -> Response<Body> {
     let encoding = Encoding::Connect(codec);
@@ -33,13 +33,13 @@ pub async fn answer(
     let mut response = match Head::read(parts, encoding, record.clone()) {
         Err(response) => response,
         Ok(head) => {
-            head.conclude(async {
+            let work = pin!(async {
                 let input = read(gate, rpc, codec, &head.headers, body).await;
                 let reply = rpc.call(gate, &head, input).await?;
                 let response = write(reply.as_ref(), codec, &head.headers).await;
                 response.map_err(|error| error.to_status(head.language))
-            })
-            .await
+            });
+            head.conclude(work).await
         }
     };
     response.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));

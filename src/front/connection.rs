@@ -19,7 +19,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::traffic::Traffic;
+use super::{listener::Cork, traffic::Traffic};
 
 /// hyper sends HTTP/1.1 trailers only to those who ask for them, and many gRPC clients do not (departure D3).
 const TE_TRAILERS: &[u8] = b"te: trailers\r\n";
@@ -39,6 +39,9 @@ const SIP_BYTES: usize = 1024;
 /// What is written to HTTP/2 in smaller pieces than this waits for the turn of others who may be about to write, too: a call of
 /// the system costs more than most replies.
 const PIECE_BYTES: usize = 4 * 1024;
+
+/// What is written to HTTP/2 in pieces of this size is likely to go on: a frame holds no more, unless the peer wants larger ones.
+const FRAME_BYTES: usize = 16 * 1024;
 
 /// How long what still comes is taken after the last byte was written. Else the system would answer it with a reset,
 /// which takes from the peer what it has not read yet: the end of a reply, or which stream was the last.
@@ -60,6 +63,8 @@ pub struct Connection<S> {
     is_dear: bool,
     /// Whether what is to be written has waited for others.
     has_waited: bool,
+    /// Whether the system waits for more, to send it together.
+    is_corked: bool,
     /// There once nothing more is written: for how long the rest is taken.
     linger: Option<Pin<Box<Sleep>>>,
     /// How much of the rest was taken.
@@ -146,6 +151,7 @@ impl<S> Connection<S> {
             turn: None,
             is_dear: false,
             has_waited: false,
+            is_corked: false,
             linger: None,
             lingered: 0,
         }
@@ -164,6 +170,7 @@ impl<S> Connection<S> {
             turn: None,
             is_dear: false,
             has_waited: false,
+            is_corked: false,
             linger: None,
             lingered: 0,
         }
@@ -229,13 +236,15 @@ impl<S: AsyncRead + Unpin> Connection<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
+impl<S: AsyncRead + Cork + Unpin> AsyncRead for Connection<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         out: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        // hyper reads before it writes: what it had to write last time is with the system.
+        this.uncork()?;
         if this.ahead.is_empty() {
             match this.te.as_ref().map_or(place::BEHIND, TeTrailers::place) {
                 place::BEFORE if out.remaining() > GAP.len() => {
@@ -265,11 +274,30 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
     }
 }
 
+impl<S: Cork> Connection<S> {
+    /// Has the system wait for more, where that is likely: each segment costs both sides more than its bytes do. hyper
+    /// is called once more, and then has no more.
+    fn cork(&mut self, cx: &Context<'_>, bytes: usize) -> io::Result<()> {
+        let is_http2 = self.te.is_none();
+        if is_http2 && bytes >= FRAME_BYTES && !self.is_corked {
+            self.stream.cork(true)?;
+            self.is_corked = true;
+            cx.waker().wake_by_ref();
+        }
+        Ok(())
+    }
+
+    fn uncork(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.is_corked) { self.stream.cork(false) } else { Ok(()) }
+    }
+}
+
 impl<S: AsyncWrite + Unpin> Connection<S> {
     /// Lets others go first, once, if they may have something to write on this connection.
     fn poll_others(&mut self, cx: &mut Context<'_>, bytes: usize) -> Poll<()> {
         let is_http2 = self.te.is_none();
-        if is_http2 && bytes < PIECE_BYTES && !self.has_waited && self.traffic.has_others() {
+        if is_http2 && bytes < PIECE_BYTES && !self.has_waited && !self.is_corked && self.traffic.has_others()
+        {
             self.has_waited = true;
             cx.waker().wake_by_ref();
             return Poll::Pending;
@@ -278,9 +306,10 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
+impl<S: AsyncRead + AsyncWrite + Cork + Unpin> AsyncWrite for Connection<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_others(cx, data.len()));
+        self.cork(cx, data.len())?;
         self.traffic.writes(true);
         let wrote = ready!(Pin::new(&mut self.stream).poll_write(cx, data));
         self.has_waited = false;
@@ -296,6 +325,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        this.uncork()?;
         let linger = match &mut this.linger {
             Some(linger) => linger,
             none => {
@@ -325,7 +355,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
         cx: &mut Context<'_>,
         data: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_others(cx, data.iter().map(|piece| piece.len()).sum()));
+        let bytes = data.iter().map(|piece| piece.len()).sum();
+        ready!(self.poll_others(cx, bytes));
+        self.cork(cx, bytes)?;
         self.traffic.writes(true);
         let wrote = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, data));
         self.has_waited = false;
@@ -335,12 +367,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use std::{sync::atomic::AtomicBool, task::Wake};
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpListener, TcpStream},
+    };
 
     use super::*;
+    use crate::front::listener::Socket;
 
     /// Looks once whether `data` can be written.
-    fn write<S: AsyncRead + AsyncWrite + Unpin>(
+    fn write<S: AsyncRead + AsyncWrite + Cork + Unpin>(
         connection: &mut Connection<S>,
         data: &[u8],
         is_vectored: bool,
@@ -444,6 +482,63 @@ mod tests {
             tokio::time::timeout(std::time::Duration::from_secs(1), read_all).await.unwrap().unwrap();
             assert!(read.ends_with(b"\r\nte: trailers\r\n\r\n"));
             te.expect_request();
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_frame_waits_for_those_behind_it_and_all_are_sent_when_hyper_has_no_more() {
+        #[derive(Default)]
+        struct Woken(AtomicBool);
+
+        impl Wake for Woken {
+            fn wake(self: Arc<Self>) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+
+        for (http2, bytes, is_corked) in
+            [(true, FRAME_BYTES, true), (true, FRAME_BYTES - 1, false), (false, FRAME_BYTES, false)]
+        {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (server, _) = listener.accept().await.unwrap();
+            server.set_nodelay(true).unwrap();
+            let (server, traffic) = (Socket::Tcp(server), Traffic::new());
+            let mut connection = if http2 {
+                Connection::http2(server, b"", traffic.clone())
+            } else {
+                Connection::http1(server, b"", TeTrailers::new(traffic.clone()))
+            };
+            let corked = |connection: &Connection<Socket>| match &connection.stream {
+                Socket::Tcp(stream) => socket2::SockRef::from(stream).tcp_cork().unwrap(),
+                Socket::Unix(_) => unreachable!(),
+            };
+            let _others = [traffic.request(), traffic.request()];
+            let data = vec![1; bytes];
+            let woken = Arc::<Woken>::default();
+            let waker = woken.clone().into();
+            let mut cx = Context::from_waker(&waker);
+            std::future::poll_fn(|cx| Pin::new(&mut connection).poll_write(cx, &[1; PIECE_BYTES]))
+                .await
+                .unwrap();
+            assert!(!corked(&connection));
+            // A socket that is new can take so much.
+            let written = Pin::new(&mut connection).poll_write(&mut cx, &data);
+            assert!(matches!(written, Poll::Ready(Ok(n)) if n == bytes), "{written:?}");
+            assert_eq!((corked(&connection), woken.0.load(Ordering::Relaxed)), (is_corked, is_corked));
+            if is_corked {
+                // What is small and comes behind it does not wait for others.
+                assert!(matches!(write(&mut connection, b"end", true), Poll::Ready(Ok(3))));
+                assert!(corked(&connection));
+            }
+            let mut out = [0; 64];
+            assert!(Pin::new(&mut connection).poll_read(&mut cx, &mut ReadBuf::new(&mut out)).is_pending());
+            assert!(!corked(&connection));
+            drop(connection);
+            let mut read = Vec::new();
+            client.read_to_end(&mut read).await.unwrap();
+            assert_eq!(read.len(), PIECE_BYTES + bytes + if is_corked { 3 } else { 0 });
         }
     }
 

@@ -1,6 +1,6 @@
 //! gRPC: envelopes and trailers.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use bytes::BufMut;
 use domain::{Code, Error};
@@ -31,7 +31,7 @@ pub async fn answer(
     rpc: &Rpc,
     fields: Fields,
     encoding: Encoding,
-    request: Request<Lent>,
+    request: Box<Request<Lent>>,
     record: &Arc<Record>,
 ) -> Response<Body> {
     with_trailers(request, async |request| exchange(gate, rpc, fields, encoding, request, record).await).await
@@ -39,8 +39,8 @@ pub async fn answer(
 
 /// Makes sure that the trailers of an answer arrive.
 pub(super) async fn with_trailers(
-    request: Request<Lent>,
-    answer: impl AsyncFnOnce(Request<Lent>) -> Response<Body>,
+    request: Box<Request<Lent>>,
+    answer: impl AsyncFnOnce(Box<Request<Lent>>) -> Response<Body>,
 ) -> Response<Body> {
     if let Some(refusal) = cannot_send_trailers(&request) {
         return refusal;
@@ -80,7 +80,7 @@ pub(super) async fn exchange(
     rpc: &Rpc,
     fields: Fields,
     encoding: Encoding,
-    request: Request<Lent>,
+    request: Box<Request<Lent>>,
     record: &Arc<Record>,
 ) -> Response<Body> {
     let (parts, body) = request.into_parts();
@@ -88,14 +88,13 @@ pub(super) async fn exchange(
         Ok(head) => head,
         Err(response) => return response,
     };
-    let mut response = head
-        .conclude(async {
-            let input = read(gate, rpc, fields, encoding, &head.headers, body).await;
-            let reply = rpc.call(gate, &head, input).await?;
-            let written = write(reply.as_ref(), encoding, &head.headers).await;
-            written.map_err(|error| error.to_status(head.language))
-        })
-        .await;
+    let work = pin!(async {
+        let input = read(gate, rpc, fields, encoding, &head.headers, body).await;
+        let reply = rpc.call(gate, &head, input).await?;
+        let written = write(reply.as_ref(), encoding, &head.headers).await;
+        written.map_err(|error| error.to_status(head.language))
+    });
+    let mut response = head.conclude(work).await;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(encoding.media_type()));
     headers.insert(GRPC_ACCEPT_ENCODING, HeaderValue::from_static("gzip"));

@@ -1,6 +1,6 @@
 //! What is known of a request besides its body.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, pin::Pin, sync::Arc};
 
 use domain::{Language, Status};
 use http::{HeaderMap, HeaderValue, Response, header, request::Parts, uri::Authority};
@@ -41,14 +41,17 @@ impl Head {
     pub fn read(parts: Parts, encoding: Encoding, record: Arc<Record>) -> Result<Arc<Self>, Response<Body>> {
         record.encoding(encoding.name());
         let mut headers = parts.headers;
-        if encoding == Encoding::Rest {
-            unwrap_metadata(&mut headers);
-        }
-        // Not for whoever prints headers.
+        let mut is_wrapped = false;
         for (name, value) in &mut headers {
-            if name.as_str().ends_with("authorization") {
+            let name = name.as_str();
+            // Not for whoever prints headers.
+            if name.ends_with("authorization") {
                 value.set_sensitive(true);
             }
+            is_wrapped |= name.starts_with(WRAPPED);
+        }
+        if is_wrapped && encoding == Encoding::Rest {
+            unwrap_metadata(&mut headers);
         }
         let language = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
         let language = language.map_or(Language::En, Language::negotiate);
@@ -66,10 +69,10 @@ impl Head {
         self.metadata.set(metadata);
     }
 
-    /// Runs `work`, but not beyond the deadline, draws its failure, and adds the metadata.
+    /// Runs `work`, but not beyond the deadline, draws its failure, and adds the metadata. `work` stays where it is: it is large.
     pub async fn conclude(
         &self,
-        work: impl Future<Output = Result<Response<Body>, Status>>,
+        work: Pin<&mut impl Future<Output = Result<Response<Body>, Status>>>,
     ) -> Response<Body> {
         let outcome = match self.deadline.limit(work).await {
             Ok(outcome) => outcome,
@@ -92,15 +95,14 @@ impl Head {
     }
 }
 
+/// What the names of headers begin with that came through grpc-gateway's way of naming them.
+const WRAPPED: &str = "grpc-metadata-";
+
 /// Over REST a header travels as `grpc-metadata-<name>` too; the plain one wins (departure D10).
 fn unwrap_metadata(headers: &mut HeaderMap) {
-    const PREFIX: &str = "grpc-metadata-";
-    if !headers.keys().any(|name| name.as_str().starts_with(PREFIX)) {
-        return;
-    }
     for (wrapped, value) in headers.clone().iter() {
         let name =
-            wrapped.as_str().strip_prefix(PREFIX).and_then(|name| name.parse::<http::HeaderName>().ok());
+            wrapped.as_str().strip_prefix(WRAPPED).and_then(|name| name.parse::<http::HeaderName>().ok());
         if let Some(name) = name
             && !headers.contains_key(&name)
         {

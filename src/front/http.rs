@@ -27,10 +27,11 @@ use tokio::{
 };
 
 use super::{
+    body::Inbound,
     connection::{Connection, TeTrailers},
     detect::{Detected, detect},
     limits::Limits,
-    listener::{Peer, Socket},
+    listener::{Cork, Peer, Socket},
     route::Front,
     tls::{self, Tls},
     traffic::{Event, Reply, Traffic, Upload},
@@ -41,6 +42,10 @@ use crate::metrics::Metrics;
 pub const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 /// The same, of a whole connection.
 pub const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+
+/// The largest frame that HTTP/2 peers may send. Each costs some calls of the system, whatever its size; but what others
+/// send on the same connection waits for its end.
+const FRAME_BYTES_MAX: u32 = 128 * 1024;
 
 /// How much of a body over HTTP/1.1 is read at once, at least. hyper keeps so much for each connection that has had a large one.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -148,7 +153,7 @@ async fn secure(
 
 /// `http2`: both sides have agreed on HTTP/2 already.
 async fn speak(
-    mut stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    mut stream: impl AsyncRead + AsyncWrite + Cork + Unpin + Send + 'static,
     http2: bool,
     peer: Peer,
     Door { fronts, phase, .. }: Door,
@@ -190,7 +195,7 @@ struct Talk<'a> {
 impl Talk<'_> {
     async fn http2(
         self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        stream: impl AsyncRead + AsyncWrite + Cork + Unpin + Send + 'static,
         ahead: &[u8],
     ) -> Ended {
         let service = service_fn(|request| self.answer(request, None));
@@ -200,6 +205,7 @@ impl Talk<'_> {
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .max_concurrent_streams(self.limits.streams)
+            .max_frame_size(FRAME_BYTES_MAX)
             .max_header_list_size(self.limits.headers_bytes)
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PING_WAIT_MAX);
@@ -209,7 +215,7 @@ impl Talk<'_> {
 
     async fn http1(
         self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        stream: impl AsyncRead + AsyncWrite + Cork + Unpin + Send + 'static,
         ahead: &[u8],
     ) -> Ended {
         let te = TeTrailers::new(self.traffic.clone());
@@ -229,16 +235,16 @@ impl Talk<'_> {
     }
 
     /// Serves an HTTP/1.1 connection to its end, or until it rests: then it is given back, and hyper's buffers are gone.
-    async fn until_it_rests<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    async fn until_it_rests<S: AsyncRead + AsyncWrite + Cork + Unpin + Send + 'static>(
         &self,
         stream: Connection<S>,
         te: &TeTrailers,
     ) -> Result<Option<Connection<S>>, Failure> {
         let service = service_fn(|request| {
-            let (answer, phase) = (self.answer(request, Some(te.clone())), self.phase.clone());
-            async move {
+            let answer = self.answer(request, Some(te.clone()));
+            async {
                 let mut response = answer.await?;
-                if *phase.borrow() >= Phase::Draining {
+                if *self.phase.borrow() >= Phase::Draining {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
                 Ok::<_, Infallible>(response)
@@ -314,18 +320,15 @@ impl Talk<'_> {
     ) -> impl Future<Output = Result<hyper::Response<Reply>, Infallible>> + use<> {
         let (front, traffic, peer) = (self.fronts.borrow().clone(), self.traffic.clone(), self.peer);
         let (open, version) = (traffic.request(), request.version());
-        async move {
-            // In a box that is there only while the call is: much may wait to be called, or to be taken by the peer.
-            let call = Box::pin(async {
-                let gate = front.gate();
-                if !traffic.less_unsent(gate.limits.unsent_bytes).await {
-                    gate.metrics.struck(Limits::UNSENT_BYTES);
-                }
-                let request = request.map(|body| Upload::new(body, traffic.clone()));
-                front.answer(request, peer, te.as_ref()).await
-            });
-            Ok(call.await.map(|body| open.reply(body, version)))
-        }
+        let request = Inbound::from(request.map(|body| Upload::new(body, traffic.clone())));
+        // In a box that is there only while the call is: much may wait to be called, or to be taken by the peer.
+        Box::pin(async move {
+            let gate = front.gate();
+            if !traffic.less_unsent(gate.limits.unsent_bytes).await {
+                gate.metrics.struck(Limits::UNSENT_BYTES);
+            }
+            Ok(front.answer(request, peer, te.as_ref()).await.map(|body| open.reply(body, version)))
+        })
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
 };
+use tokio_rustls::server::TlsStream;
 
 /// A socket that takes connections.
 #[derive(Debug)]
@@ -56,6 +57,16 @@ pub struct Peer {
     pub address: Option<IpAddr>,
     /// Whether the connection is secret.
     pub is_secure: bool,
+}
+
+/// A stream that can be told whether more follows what is written.
+pub trait Cork {
+    /// With `true`, what does not fill a segment is not sent, for 200 ms at most (tcp(7), `TCP_CORK`); with `false` it is. Streams
+    /// that have no segments do nothing.
+    ///
+    /// # Errors
+    /// What the system said.
+    fn cork(&self, more_follows: bool) -> io::Result<()>;
 }
 
 impl Listener {
@@ -129,6 +140,29 @@ impl fmt::Display for Place {
                 None => f.write_str("unix:"),
             },
         }
+    }
+}
+
+impl Cork for Socket {
+    fn cork(&self, more_follows: bool) -> io::Result<()> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Tcp(stream) => socket2::SockRef::from(stream).set_tcp_cork(more_follows),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<S: Cork> Cork for TlsStream<S> {
+    fn cork(&self, more_follows: bool) -> io::Result<()> {
+        self.get_ref().0.cork(more_follows)
+    }
+}
+
+#[cfg(test)]
+impl Cork for tokio::io::DuplexStream {
+    fn cork(&self, _: bool) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -37,7 +37,7 @@ mod traffic;
 mod web;
 
 pub use accept::serve;
-pub use body::Body;
+pub use body::{Body, Inbound};
 pub use deadline::Deadline;
 pub use encoding::{ConnectCodec, Encoding};
 pub use gate::{Admission, Gate};

@@ -1,17 +1,20 @@
 //! Reading bodies, within the limits of one and of all (departure D12).
 
-use std::{fmt::Display, pin::pin, sync::Arc};
+use std::{
+    fmt::Display,
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use domain::{Code, Error};
-use http_body::Body;
-use http_body_util::BodyExt;
-use tokio::time::{Instant, sleep_until};
+use http_body::{Body, Frame};
+use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{
-    gate::Gate,
-    limits::{self, Limits},
-};
+use super::{gate::Gate, limits};
 use crate::metrics::Metrics;
 
 /// So much of a body must come within [`Limits::body_wait`], or its end: a limit on each piece alone would let a peer
@@ -87,28 +90,14 @@ where
     let mut room = Room::new(gate);
     let mut first = Bytes::new();
     let mut all: Option<BytesMut> = None;
-    let mut patience = Patience::new(&gate.limits);
-    // One for all frames: to set it up anew for each would cost as much as the frame.
-    let mut timer = pin!(sleep_until(patience.until));
-    while let Some(frame) = loop {
-        tokio::select! {
-            biased;
-            frame = body.frame() => break frame,
-            () = timer.as_mut() => {
-                if patience.until <= timer.deadline() {
-                    return Err(limits::body_stalled());
-                }
-                timer.as_mut().reset(patience.until);
-            }
-        }
-    } {
+    let mut patience = Patience::new(gate.limits.body_wait);
+    while let Some(frame) = patience.frame(&mut body).await? {
         let Ok(data) = frame.map_err(broken_off)?.into_data() else { continue };
         let length = all.as_ref().map_or(first.len(), BytesMut::len);
         if length + data.len() > bytes_max {
             return Err(limits::message_too_large(length + data.len(), limit));
         }
         room.grow(data.len())?;
-        patience.read(data.len());
         match &mut all {
             Some(all) => all.extend_from_slice(&data),
             None if first.is_empty() => first = data,
@@ -127,24 +116,49 @@ where
     Ok(Received { bytes: all.map_or(first, BytesMut::freeze), room })
 }
 
-/// Until when the next stretch of a body is waited for.
-struct Patience<'a> {
-    limits: &'a Limits,
-    until: Instant,
+/// How long the next stretch of a body is waited for. What is there already costs no look at the clock.
+struct Patience {
+    wait: Duration,
+    /// Known once something was waited for.
+    until: Option<Instant>,
+    /// One for all frames: to set it up anew for each would cost as much as the frame.
+    timer: Option<Pin<Box<Sleep>>>,
     /// What has come of the stretch.
     bytes: usize,
 }
 
-impl<'a> Patience<'a> {
-    fn new(limits: &'a Limits) -> Self {
-        Self { limits, until: Instant::now() + limits.body_wait, bytes: 0 }
+impl Patience {
+    fn new(wait: Duration) -> Self {
+        Self { wait, until: None, timer: None, bytes: 0 }
     }
 
-    fn read(&mut self, bytes: usize) {
-        self.bytes += bytes;
-        if self.bytes >= STRETCH_BYTES {
-            *self = Self::new(self.limits);
+    /// The next frame; an error if it does not come.
+    async fn frame<B: Body<Data = Bytes> + Unpin>(
+        &mut self,
+        body: &mut B,
+    ) -> Result<Option<Result<Frame<Bytes>, B::Error>>, Error> {
+        let frame = poll_fn(|cx| match Pin::new(&mut *body).poll_frame(cx) {
+            Poll::Pending => self.poll_end(cx).map(|()| Err(limits::body_stalled())),
+            frame => frame.map(Ok),
+        })
+        .await?;
+        if let Some(Ok(frame)) = &frame {
+            self.bytes += frame.data_ref().map_or(0, Bytes::len);
         }
+        if self.bytes >= STRETCH_BYTES {
+            (self.until, self.bytes) = (None, 0);
+        }
+        Ok(frame)
+    }
+
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let until = *self.until.get_or_insert_with(|| Instant::now() + self.wait);
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(until)));
+        while timer.deadline() < until {
+            ready!(timer.as_mut().poll(cx));
+            timer.as_mut().reset(until);
+        }
+        timer.as_mut().poll(cx)
     }
 }
 
@@ -154,13 +168,11 @@ fn broken_off(error: impl Display) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use http_body::Frame;
     use http_body_util::StreamBody;
     use tokio_stream::{Stream, StreamExt, pending};
 
     use super::*;
+    use crate::front::Limits;
 
     fn gate(limits: Limits) -> Gate {
         Gate { limits, ..Gate::new(Arc::new(crate::front::rpc::tests::Everybody::default())) }

@@ -119,6 +119,8 @@ impl<'a> Open<'a> {
         }
         tracing::info!(
             target: "metagate::access",
+            // As a text: what is given as a message is made one anew for each line.
+            message = "request",
             method = self.method.as_str(),
             path = self.uri.path(),
             rpc = rpc.unwrap_or_default(),
@@ -129,7 +131,6 @@ impl<'a> Open<'a> {
             caller = record.caller.get().map_or("", |id| id.as_str()),
             duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
             request_id = record.request_id(),
-            "request"
         );
     }
 }

@@ -1,7 +1,7 @@
 //! The services that come with gRPC itself, served by tonic as they are: reflection, v1 and v1alpha, and
 //! `grpc.health.v1`. Over gRPC only (departure D20).
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, pin::pin, sync::Arc};
 
 use domain::{Code, Error, Language};
 use http::{HeaderValue, Request, Response, header};
@@ -62,7 +62,7 @@ impl StandardServices {
 pub async fn answer(
     (rpc, service): (&'static str, TonicService),
     encoding: Encoding,
-    request: Request<Lent>,
+    request: Box<Request<Lent>>,
     record: &Arc<Record>,
 ) -> Response<Body> {
     grpc::with_trailers(request, async |request| {
@@ -73,15 +73,15 @@ pub async fn answer(
         };
         head.record.rpc(rpc);
         let request = Request::from_parts(parts, body);
-        head.conclude(async {
+        let work = pin!(async {
             let answer = service.oneshot(request).await.map_err(|never| match never {})?;
             let mut response = answer.map(Body::new);
             response
                 .headers_mut()
                 .insert(header::CONTENT_TYPE, HeaderValue::from_static(encoding.media_type()));
             Ok(response)
-        })
-        .await
+        });
+        head.conclude(work).await
     })
     .await
 }

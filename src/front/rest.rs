@@ -1,6 +1,6 @@
 //! REST: JSON at the URLs of `google.api.http` bindings.
 
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, pin::pin, sync::Arc};
 
 use bytes::Bytes;
 use domain::{Code, Error};
@@ -144,7 +144,7 @@ pub async fn answer(
     gate: &Gate,
     (resource, mut fields): (&Resource, Fields),
     encoding: Option<Encoding>,
-    request: Request<Lent>,
+    request: Box<Request<Lent>>,
     record: &Arc<Record>,
 ) -> Response<Body> {
     let form = request.method() == Method::POST
@@ -178,7 +178,7 @@ async fn json(
     route: &Route,
     path_fields: Fields,
     form: bool,
-    request: Request<Lent>,
+    request: Box<Request<Lent>>,
     record: &Arc<Record>,
 ) -> Response<Body> {
     let (parts, body) = request.into_parts();
@@ -187,7 +187,7 @@ async fn json(
         Ok(head) => head,
         Err(response) => return response,
     };
-    head.conclude(async {
+    let work = pin!(async {
         let limit = route.rpc.message_bytes_max;
         let read = async {
             let bytes_max = if route.takes_body || form { limits::json_body_bytes_max(limit) } else { 0 };
@@ -217,6 +217,6 @@ async fn json(
         let mut response = Response::new(Body::from(json));
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Ok(response)
-    })
-    .await
+    });
+    head.conclude(work).await
 }

@@ -7,14 +7,13 @@ use std::{
 };
 
 use axum::{Router, extract};
-use bytes::Bytes;
 use domain::{Code, Error, Language};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header, uri::PathAndQuery};
 use http_body::Body as _;
 use tower::{BoxError, ServiceExt};
 
 use super::{
-    body::{Body, DRAIN_TIME_MAX, LATE_DRAIN_TIME_MAX, Leftover, Lent},
+    body::{Body, DRAIN_TIME_MAX, Inbound, LATE_DRAIN_TIME_MAX, Lent},
     connect,
     connection::TeTrailers,
     cors,
@@ -102,20 +101,20 @@ impl Front {
     }
 
     /// Answers a request from `peer`, and writes its line in the log. `te` is told whether its connection can go on.
-    pub async fn answer<B>(&self, request: Request<B>, peer: Peer, te: Option<&TeTrailers>) -> Response<Body>
-    where
-        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
-    {
+    pub async fn answer(
+        &self,
+        request: impl Into<Inbound>,
+        peer: Peer,
+        te: Option<&TeTrailers>,
+    ) -> Response<Body> {
+        let Inbound { request, leftover } = request.into();
         let mut request_id = self.request_ids.of(request.headers());
         let record = Arc::new(Record::new(peer, request_id.clone()));
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let open = Open::new(method, uri, record.clone(), &self.gate.metrics);
-        let (parts, body) = request.into_parts();
-        let (body, leftover) = Leftover::lend(body);
-        let request = Request::from_parts(parts, body);
         let is_head = request.method() == Method::HEAD;
 
-        let mut response = match cors::preflight(&request) {
+        let mut response = match cors::preflight(&*request) {
             Some(response) => response,
             None => {
                 let origin = request.headers().get(header::ORIGIN).cloned();
@@ -143,7 +142,7 @@ impl Front {
         if is_head { without_body(response) } else { response }
     }
 
-    async fn route(&self, mut request: Request<Lent>, record: &Arc<Record>) -> Response<Body> {
+    async fn route(&self, mut request: Box<Request<Lent>>, record: &Arc<Record>) -> Response<Body> {
         let path = request.uri().path();
         if let Some(rpc) = self.rpcs.get(path) {
             return self.at_rpc(rpc, request, record).await;
@@ -170,7 +169,8 @@ impl Front {
         if encoding.is_none() && self.rest_prefixes.iter().any(beside) {
             return status::plain(StatusCode::BAD_REQUEST, Code::InvalidArgument, "Bad Request");
         }
-        if canonical.as_bytes().windows(2).any(|two| two == b"//") {
+        let path = canonical.as_bytes();
+        if memchr::memchr_iter(b'/', path).any(|at| path.get(at + 1) == Some(&b'/')) {
             // Only the last field of a path may be empty.
             return not_found(&request, record, &self.services);
         }
@@ -187,13 +187,13 @@ impl Front {
             *request.uri_mut() = uri;
         }
         request.extensions_mut().insert(record.clone());
-        match self.pages.clone().oneshot(request).await {
+        match Box::pin(self.pages.clone().oneshot(*request)).await {
             Ok(response) => response.map(Body::new),
             Err(never) => match never {},
         }
     }
 
-    async fn at_rpc(&self, rpc: &Rpc, request: Request<Lent>, record: &Arc<Record>) -> Response<Body> {
+    async fn at_rpc(&self, rpc: &Rpc, request: Box<Request<Lent>>, record: &Arc<Record>) -> Response<Body> {
         if request.method() != Method::POST {
             return method_not_allowed();
         }

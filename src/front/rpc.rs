@@ -1,7 +1,14 @@
 //! One RPC as the front door sees it: a row of the table that is generated from the proto, and the one way in which
 //! every encoding calls it.
 
-use std::{any::Any, future::Future, marker::PhantomData, panic::AssertUnwindSafe, pin::Pin, sync::Arc};
+use std::{
+    any::Any,
+    future::Future,
+    marker::PhantomData,
+    panic::AssertUnwindSafe,
+    pin::{Pin, pin},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use domain::{Code, Error, Language, OrganizationId, Permission, Status};
@@ -230,7 +237,7 @@ where
     ) -> BoxFuture<'a, Result<Box<dyn Reply>, Status>> {
         Box::pin(async move {
             let mut language = head.language;
-            let answer = async {
+            let outcome = caught(pin!(async {
                 // A timer may tick late; the clock decides.
                 head.deadline.check()?;
                 let Input { codec, payload, room: _room, path, query } = input?;
@@ -259,8 +266,9 @@ where
                     return Err(limits::reply_too_large(proto_len, gate.limits.reply_bytes));
                 }
                 Ok(Box::new(Encodable { message, proto_len }) as Box<dyn Reply>)
-            };
-            caught(answer).await.map_err(|error: Error| {
+            }))
+            .await;
+            outcome.map_err(|error: Error| {
                 gate.note(&error, description.path, head);
                 error.to_status(language)
             })
@@ -268,8 +276,8 @@ where
     }
 }
 
-/// A panic is a mistake of ours, and costs its own call only.
-async fn caught<T>(call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+/// A panic is a mistake of ours, and costs its own call only. The call stays where it is: it is large.
+async fn caught<T>(call: Pin<&mut impl Future<Output = Result<T, Error>>>) -> Result<T, Error> {
     AssertUnwindSafe(call).catch_unwind().await.unwrap_or_else(|panic| {
         let text = panic
             .downcast_ref::<&str>()

@@ -25,7 +25,7 @@ pub async fn answer(
     rpc: &Rpc,
     fields: Fields,
     encoding: Encoding,
-    request: Request<Lent>,
+    request: Box<Request<Lent>>,
     record: &Arc<Record>,
 ) -> Response<Body> {
     grpc::exchange(gate, rpc, fields, encoding, request, record).await.map(|body| {

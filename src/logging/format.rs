@@ -103,7 +103,12 @@ impl Line {
             let date = jiff::Timestamp::from_second(second).unwrap_or_default().to_string();
             (self.second, self.date) = (second, date.trim_end_matches('Z').to_owned());
         }
-        let _ = write!(self.text, "{}.{:06}Z", self.date, nanos / 1_000);
+        self.text.push_str(&self.date);
+        self.text.push('.');
+        let mut digits = itoa::Buffer::new();
+        // With a digit before those of the fraction, so that it has all six.
+        self.text.push_str(&digits.format(1_000_000 + nanos / 1_000)[1..]);
+        self.text.push('Z');
     }
 }
 
@@ -122,14 +127,17 @@ impl Text<'_> {
 impl Visit for Text<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.name(field);
-        if field.name() == "message" {
-            push_in_one_line(self.0, &value);
-        } else if is_plain(value) {
-            self.0.push('"');
-            self.0.push_str(value);
-            self.0.push('"');
-        } else {
-            let _ = write!(self.0, "{value:?}");
+        match (field.name(), is_plain(value)) {
+            ("message", true) => self.0.push_str(value),
+            ("message", false) => push_in_one_line(self.0, &value),
+            (_, true) => {
+                self.0.push('"');
+                self.0.push_str(value);
+                self.0.push('"');
+            }
+            (_, false) => {
+                let _ = write!(self.0, "{value:?}");
+            }
         }
     }
 
@@ -237,6 +245,8 @@ mod tests {
         tracing::subscriber::with_default(subscriber, || {
             let error = "a\nb \u{1b}[1m \"ü\"";
             tracing::info!(target: "t", text = error, n = 18_446_744_073_709_551_615_u64, i = -1, yes = true, "said");
+            tracing::info!(target: "t", message = "plain", n = 1_u64);
+            tracing::info!(target: "t", message = error);
             tracing::error!(target: "t", %error, debug = ?Some(1), "it is {}", error);
         });
         lines.iter().collect()
@@ -249,6 +259,8 @@ mod tests {
             lines.iter().map(|line| &line[27..]).collect::<Vec<_>>(),
             [
                 "  INFO t: said text=\"a\\nb \\u{1b}[1m \\\"ü\\\"\" n=18446744073709551615 i=-1 yes=true\n",
+                "  INFO t: plain n=1\n",
+                "  INFO t: a\\nb \\u{1b}[1m \"ü\"\n",
                 " ERROR t: it is a\\nb \\u{1b}[1m \"ü\" error=a\\nb \\u{1b}[1m \"ü\" debug=Some(1)\n",
             ]
         );
@@ -258,6 +270,8 @@ mod tests {
     fn json_is_an_object_a_line() {
         for (line, want) in lines(LogFormat::Json).iter().zip([
             r#"{"level":"INFO","message":"said","text":"a\nb \u001b[1m \"ü\"","n":18446744073709551615,"i":-1,"yes":true,"target":"t"}"#,
+            r#"{"level":"INFO","message":"plain","n":1,"target":"t"}"#,
+            r#"{"level":"INFO","message":"a\nb \u001b[1m \"ü\"","target":"t"}"#,
             r#"{"level":"ERROR","message":"it is a\nb \u001b[1m \"ü\"","error":"a\nb \u001b[1m \"ü\"","debug":"Some(1)","target":"t"}"#,
         ]) {
             assert_eq!(line.matches('\n').count(), 1);

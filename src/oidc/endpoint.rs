@@ -1,6 +1,6 @@
 //! What every endpoint goes through.
 
-use std::{sync::Arc, time::Instant};
+use std::{pin::pin, sync::Arc, time::Instant};
 
 use axum::extract::Request;
 use domain::{Error, Language, OrganizationState, Timestamp};
@@ -77,7 +77,7 @@ pub(super) async fn answer(endpoint: &Endpoint, desk: &Desk, request: Request) -
         Err(response) => return response,
     };
     let realm = gatekeeper.realm().await;
-    let work = async {
+    let work = pin!(async {
         if let Err(error) = realm.instance().check(&head) {
             let message = error.to_status(Language::En).message;
             return Ok(reply::not_found(&message));
@@ -108,7 +108,7 @@ pub(super) async fn answer(endpoint: &Endpoint, desk: &Desk, request: Request) -
             }
             reply::failure(&failure)
         }))
-    };
+    });
     head.conclude(work).await
 }
 

@@ -3,8 +3,12 @@
 use std::fmt;
 
 use domain::Refusal;
+use memchr::memmem;
 use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
+use subtle::{Choice, ConstantTimeEq};
+
+/// What stands before a token.
+const SCHEME: &[u8] = b"Bearer ";
 
 /// The SHA-256 of a token. Does not show it, though nobody could make use of it.
 #[derive(Clone, Copy)]
@@ -53,7 +57,9 @@ impl TokenHash {
 
     /// Compares in constant time.
     pub(crate) fn is(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
+        let (words, others) = (self.0.as_chunks().0.iter(), other.0.as_chunks().0.iter());
+        let pairs = words.zip(others).map(|(a, b)| (u64::from_ne_bytes(*a), u64::from_ne_bytes(*b)));
+        pairs.fold(Choice::from(1), |same, (a, b)| same & a.ct_eq(&b)).into()
     }
 }
 
@@ -73,13 +79,15 @@ pub fn bearer(header: Option<&[u8]>) -> Result<&str, Refusal> {
     if header.is_empty() {
         return Err(Refusal::AuthorizationMissing);
     }
-    let visible = header.iter().all(|b| b.is_ascii_graphic() || *b == b' ');
+    // Without an early end, so that it is done for many bytes at once.
+    let visible = header.iter().fold(true, |visible, b| visible & (b' '..=b'~').contains(b));
     let text = std::str::from_utf8(header).ok().filter(|_| visible).ok_or(Refusal::AuthorizationMalformed)?;
-    let mut parts = text.split("Bearer ");
-    match (parts.next(), parts.next(), parts.next()) {
-        (Some(_), Some(token), None) if !token.trim().is_empty() => Ok(token.trim()),
-        _ => Err(Refusal::AuthorizationMalformed),
+    let begin = memmem::find(header, SCHEME).ok_or(Refusal::AuthorizationMalformed)? + SCHEME.len();
+    let token = text[begin..].trim_ascii();
+    if token.is_empty() || memmem::find(&header[begin..], SCHEME).is_some() {
+        return Err(Refusal::AuthorizationMalformed);
     }
+    Ok(token)
 }
 
 #[cfg(test)]
