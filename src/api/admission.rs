@@ -110,7 +110,7 @@ impl Gatekeeper {
                     let peer = realm.instance().caller_address(head);
                     self.throttle.check(peer, asked, realm.failed_logins)?;
                     // It may be a new one, or of a new user.
-                    if self.authority.is_another(&state, asked).await.map_err(unavailable)? {
+                    if Box::pin(self.authority.is_another(&state, asked)).await.map_err(unavailable)? {
                         continue;
                     }
                     if let Known::Ask(question) = known {
@@ -141,14 +141,14 @@ impl Gatekeeper {
             let (home, other) = match &named {
                 // At once: a store may answer both with one question to its database.
                 Some(Ok(id)) if id != caller.organization() => {
-                    try_join(home, self.store.organization(id)).await
+                    Box::pin(try_join(home, self.store.organization(id))).await
                 }
                 _ => home.await.map(|home| (home, None)),
             }
             .map_err(unavailable)?;
             if home.revision != state.revision {
                 // Users have changed since.
-                self.authority.leave(&state).await.map_err(unavailable)?;
+                Box::pin(self.authority.leave(&state)).await.map_err(unavailable)?;
                 continue;
             }
             let home = home.organization;
@@ -178,7 +178,8 @@ fn named_organization(head: &Head) -> Option<Result<OrganizationId, Refusal>> {
 #[async_trait]
 impl Admission for Gatekeeper {
     async fn admit(&self, access: Access, head: &Arc<Head>) -> Result<Call, Error> {
-        let asked = Instant::now();
+        // What nearly no call has to wait for is in boxes of its own, so that this one is small.
+        let asked = head.record.start;
         let language = head.language;
         let mut questions = 0;
         let (realm, caller, organization) = loop {
@@ -194,7 +195,7 @@ impl Admission for Gatekeeper {
                 Err(question) => {
                     // What others take their time for must not keep a reload waiting.
                     drop(realm);
-                    question.ask().await?;
+                    Box::pin(question.ask()).await?;
                     questions += 1;
                 }
             }
