@@ -139,7 +139,8 @@ impl Gatekeeper {
             };
             let home = self.store.standing(caller.organization());
             let (home, other) = match &named {
-                // At once: a store may answer both with one question to its database.
+                // At once: a store may answer both with one question to its database. What few calls have to wait for is
+                // in boxes of its own, so that what all wait for is small.
                 Some(Ok(id)) if id != caller.organization() => {
                     Box::pin(try_join(home, self.store.organization(id))).await
                 }
@@ -178,8 +179,7 @@ fn named_organization(head: &Head) -> Option<Result<OrganizationId, Refusal>> {
 #[async_trait]
 impl Admission for Gatekeeper {
     async fn admit(&self, access: Access, head: &Arc<Head>) -> Result<Call, Error> {
-        // What nearly no call has to wait for is in boxes of its own, so that this one is small.
-        let asked = head.record.start;
+        let asked = Instant::now();
         let language = head.language;
         let mut questions = 0;
         let (realm, caller, organization) = loop {

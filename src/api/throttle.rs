@@ -58,7 +58,9 @@ impl Throttle {
             }
         }
         let failures = peers.entry(peer).or_insert(Failures { count: 0.0, counted: now });
-        *failures = Failures { count: failures.at(now, per_minute) + 1.0, counted: now };
+        // What began long ago may fail now; what was forgiven since must not be so once more.
+        let counted = failures.counted.max(now);
+        *failures = Failures { count: failures.at(counted, per_minute) + 1.0, counted };
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, Failures>> {
@@ -113,5 +115,16 @@ mod tests {
             throttle.failed(Some(IpAddr::V4(number.into())), start, 1);
             assert!(throttle.lock().len() <= PEERS_MAX);
         }
+    }
+
+    #[test]
+    fn what_began_long_ago_and_fails_now_forgives_nothing_once_more() {
+        let (throttle, start) = (Throttle::default(), Instant::now());
+        let (peer, now) = (Some("192.0.2.1".parse().unwrap()), start + Duration::from_secs(60));
+        for _ in 0..60 {
+            throttle.failed(peer, now, 60);
+        }
+        throttle.failed(peer, start, 60);
+        throttle.check(peer, now, 60).unwrap_err();
     }
 }

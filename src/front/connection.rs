@@ -1,31 +1,26 @@
-//! A connection, with what was read ahead of hyper, and with the one header that hyper needs to see.
+//! A connection as hyper reads from it and writes to it: with what was read ahead, in turns, and in pieces worth a call of the
+//! system.
 
 use std::{
     future::poll_fn,
     io,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU8, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
 use bytes::{Buf, BytesMut};
-use memchr::memchr;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Sleep, sleep},
 };
 
-use super::{listener::Cork, traffic::Traffic};
-
-/// hyper sends HTTP/1.1 trailers only to those who ask for them, and many gRPC clients do not (departure D3).
-const TE_TRAILERS: &[u8] = b"te: trailers\r\n";
-
-/// Room for it, which is as good as nothing before a request line: empty lines are allowed there (RFC 9112, section 2.2).
-const GAP: &[u8; TE_TRAILERS.len()] = b"\r\n\r\n\r\n\r\n\r\n\r\n\r\n";
+use super::{
+    listener::Cork,
+    te_trailers::{GAP, TeTrailers, place},
+    traffic::Traffic,
+};
 
 /// How much is read at once of a request line in pieces, and of what nobody wants.
 const CHUNK_BYTES: usize = 8 * 1024;
@@ -71,75 +66,6 @@ pub struct Connection<S> {
     lingered: usize,
 }
 
-/// Puts `TE: trailers` behind the request line of each HTTP/1.1 request.
-#[derive(Clone)]
-pub struct TeTrailers {
-    place: Arc<AtomicU8>,
-    /// Told when a request line begins.
-    traffic: Arc<Traffic>,
-}
-
-/// Where a connection is, as far as [`TeTrailers`] has to know.
-mod place {
-    /// A request line is awaited.
-    pub const BEFORE: u8 = 0;
-    /// The request line has begun.
-    pub const LINE: u8 = 1;
-    /// It has gone by: bytes pass as they are.
-    pub const BEHIND: u8 = 2;
-}
-
-impl TeTrailers {
-    /// For a connection on which a request is awaited.
-    pub fn new(traffic: Arc<Traffic>) -> Self {
-        Self { place: Arc::default(), traffic }
-    }
-
-    /// The request was read and answered: the next bytes are a new request.
-    pub fn expect_request(&self) {
-        self.place.store(place::BEFORE, Ordering::Release);
-    }
-
-    fn place(&self) -> u8 {
-        self.place.load(Ordering::Acquire)
-    }
-
-    /// The end of the request line, if it is in `read`.
-    fn end_of_line(&self, read: &[u8]) -> Option<usize> {
-        let mut begin = 0;
-        if self.place() == place::BEFORE {
-            // Empty lines before it are none.
-            begin = read.iter().position(|b| !b"\r\n".contains(b))?;
-            self.place.store(place::LINE, Ordering::Release);
-            self.traffic.head_comes();
-        }
-        let end = begin + memchr(b'\n', &read[begin..])? + 1;
-        self.place.store(place::BEHIND, Ordering::Release);
-        Some(end)
-    }
-
-    /// Puts the header behind the request line if it ends in `out` behind [`GAP`], which begins at `gap`. What follows, which may
-    /// be long, stays where it is: the line moves.
-    fn fill_gap(&self, out: &mut [u8], gap: usize) {
-        let line = gap + GAP.len();
-        if let Some(length) = self.end_of_line(&out[line..]) {
-            out.copy_within(line..line + length, gap);
-            out[gap + length..line + length].copy_from_slice(TE_TRAILERS);
-        }
-    }
-
-    /// Appends `read` to `ahead`, with the header behind the request line if it ends here.
-    fn append(&self, read: &[u8], ahead: &mut BytesMut) {
-        let end = self.end_of_line(read);
-        let (line, rest) = read.split_at(end.unwrap_or(read.len()));
-        ahead.extend_from_slice(line);
-        if end.is_some() {
-            ahead.extend_from_slice(TE_TRAILERS);
-        }
-        ahead.extend_from_slice(rest);
-    }
-}
-
 impl<S> Connection<S> {
     /// A connection for HTTP/2.
     pub fn http2(stream: S, ahead: &[u8], traffic: Arc<Traffic>) -> Self {
@@ -161,7 +87,7 @@ impl<S> Connection<S> {
     pub fn http1(stream: S, ahead: &[u8], te: TeTrailers) -> Self {
         let mut all = BytesMut::new();
         te.append(ahead, &mut all);
-        let traffic = te.traffic.clone();
+        let traffic = te.traffic().clone();
         Self {
             stream,
             ahead: all,
@@ -243,8 +169,8 @@ impl<S: AsyncRead + Cork + Unpin> AsyncRead for Connection<S> {
         out: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        // hyper reads before it writes: what it had to write last time is with the system.
-        this.uncork()?;
+        // hyper reads before it writes: what it could write last time is with the system.
+        this.uncork();
         if this.ahead.is_empty() {
             match this.te.as_ref().map_or(place::BEHIND, TeTrailers::place) {
                 place::BEFORE if out.remaining() > GAP.len() => {
@@ -275,20 +201,26 @@ impl<S: AsyncRead + Cork + Unpin> AsyncRead for Connection<S> {
 }
 
 impl<S: Cork> Connection<S> {
-    /// Has the system wait for more, where that is likely: each segment costs both sides more than its bytes do. hyper
-    /// is called once more, and then has no more.
-    fn cork(&mut self, cx: &Context<'_>, bytes: usize) -> io::Result<()> {
+    /// Has the system wait for more, where that is likely: each segment costs both sides more than its bytes do.
+    fn cork(&mut self, bytes: usize) {
         let is_http2 = self.te.is_none();
         if is_http2 && bytes >= FRAME_BYTES && !self.is_corked {
-            self.stream.cork(true)?;
-            self.is_corked = true;
-            cx.waker().wake_by_ref();
+            self.is_corked = self.stream.cork(true);
         }
-        Ok(())
     }
 
-    fn uncork(&mut self) -> io::Result<()> {
-        if std::mem::take(&mut self.is_corked) { self.stream.cork(false) } else { Ok(()) }
+    fn uncork(&mut self) {
+        if std::mem::take(&mut self.is_corked) {
+            self.stream.cork(false);
+        }
+    }
+
+    /// hyper has written. Behind a cork it is called once more, when it has no more; who cannot write is called anyway.
+    fn wrote(&mut self, cx: &Context<'_>) {
+        self.has_waited = false;
+        if self.is_corked {
+            cx.waker().wake_by_ref();
+        }
     }
 }
 
@@ -309,10 +241,10 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
 impl<S: AsyncRead + AsyncWrite + Cork + Unpin> AsyncWrite for Connection<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_others(cx, data.len()));
-        self.cork(cx, data.len())?;
+        self.cork(data.len());
         self.traffic.writes(true);
         let wrote = ready!(Pin::new(&mut self.stream).poll_write(cx, data));
-        self.has_waited = false;
+        self.wrote(cx);
         Poll::Ready(wrote)
     }
 
@@ -325,7 +257,7 @@ impl<S: AsyncRead + AsyncWrite + Cork + Unpin> AsyncWrite for Connection<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        this.uncork()?;
+        this.uncork();
         let linger = match &mut this.linger {
             Some(linger) => linger,
             none => {
@@ -357,17 +289,20 @@ impl<S: AsyncRead + AsyncWrite + Cork + Unpin> AsyncWrite for Connection<S> {
     ) -> Poll<io::Result<usize>> {
         let bytes = data.iter().map(|piece| piece.len()).sum();
         ready!(self.poll_others(cx, bytes));
-        self.cork(cx, bytes)?;
+        self.cork(bytes);
         self.traffic.writes(true);
         let wrote = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, data));
-        self.has_waited = false;
+        self.wrote(cx);
         Poll::Ready(wrote)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::atomic::AtomicBool, task::Wake};
+    use std::{
+        sync::atomic::{AtomicBool, Ordering},
+        task::Wake,
+    };
 
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
@@ -531,6 +466,19 @@ mod tests {
                 // What is small and comes behind it does not wait for others.
                 assert!(matches!(write(&mut connection, b"end", true), Poll::Ready(Ok(3))));
                 assert!(corked(&connection));
+            }
+            if http2 && !is_corked {
+                // Who cannot write is woken when the peer has read, and not before.
+                let data = vec![1; FRAME_BYTES];
+                let mut all = 0;
+                while let Poll::Ready(Ok(n)) = {
+                    woken.0.store(false, Ordering::Relaxed);
+                    Pin::new(&mut connection).poll_write(&mut cx, &data)
+                } {
+                    all += n;
+                }
+                assert!(!woken.0.load(Ordering::Relaxed), "after {all} bytes");
+                continue;
             }
             let mut out = [0; 64];
             assert!(Pin::new(&mut connection).poll_read(&mut cx, &mut ReadBuf::new(&mut out)).is_pending());

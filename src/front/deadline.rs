@@ -56,7 +56,7 @@ impl Deadline {
     /// Runs `work`, but not beyond the deadline.
     ///
     /// # Errors
-    /// `DeadlineExceeded` if `work` is not done by then; it is dropped.
+    /// `DeadlineExceeded` if `work` is not done by then; it is not asked again.
     pub async fn limit<T>(self, work: impl Future<Output = T>) -> Result<T, Error> {
         match self.0 {
             None => Ok(work.await),

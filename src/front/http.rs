@@ -28,11 +28,12 @@ use tokio::{
 
 use super::{
     body::Inbound,
-    connection::{Connection, TeTrailers},
+    connection::Connection,
     detect::{Detected, detect},
     limits::Limits,
     listener::{Cork, Peer, Socket},
     route::Front,
+    te_trailers::TeTrailers,
     tls::{self, Tls},
     traffic::{Event, Reply, Traffic, Upload},
 };
@@ -44,8 +45,8 @@ pub const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 pub const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 
 /// The largest frame that HTTP/2 peers may send. Each costs some calls of the system, whatever its size; but what others
-/// send on the same connection waits for its end.
-const FRAME_BYTES_MAX: u32 = 128 * 1024;
+/// send on the same connection waits for its end, and a body is not seen to come before.
+const FRAME_BYTES_MAX: u32 = 64 * 1024;
 
 /// How much of a body over HTTP/1.1 is read at once, at least. hyper keeps so much for each connection that has had a large one.
 const BUFFER_BYTES: usize = 64 * 1024;

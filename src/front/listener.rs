@@ -61,12 +61,9 @@ pub struct Peer {
 
 /// A stream that can be told whether more follows what is written.
 pub trait Cork {
-    /// With `true`, what does not fill a segment is not sent, for 200 ms at most (tcp(7), `TCP_CORK`); with `false` it is. Streams
-    /// that have no segments do nothing.
-    ///
-    /// # Errors
-    /// What the system said.
-    fn cork(&self, more_follows: bool) -> io::Result<()>;
+    /// With `true`, what does not fill a segment is held back, for 200 ms at most (tcp(7), `TCP_CORK`); with `false` it is sent.
+    /// Returns whether the stream holds back or sends: one without segments does not, nor does one that may not.
+    fn cork(&self, more_follows: bool) -> bool;
 }
 
 impl Listener {
@@ -144,25 +141,25 @@ impl fmt::Display for Place {
 }
 
 impl Cork for Socket {
-    fn cork(&self, more_follows: bool) -> io::Result<()> {
+    fn cork(&self, more_follows: bool) -> bool {
         match self {
             #[cfg(target_os = "linux")]
-            Self::Tcp(stream) => socket2::SockRef::from(stream).set_tcp_cork(more_follows),
-            _ => Ok(()),
+            Self::Tcp(stream) => socket2::SockRef::from(stream).set_tcp_cork(more_follows).is_ok(),
+            _ => false,
         }
     }
 }
 
 impl<S: Cork> Cork for TlsStream<S> {
-    fn cork(&self, more_follows: bool) -> io::Result<()> {
+    fn cork(&self, more_follows: bool) -> bool {
         self.get_ref().0.cork(more_follows)
     }
 }
 
 #[cfg(test)]
 impl Cork for tokio::io::DuplexStream {
-    fn cork(&self, _: bool) -> io::Result<()> {
-        Ok(())
+    fn cork(&self, _: bool) -> bool {
+        false
     }
 }
 

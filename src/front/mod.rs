@@ -32,6 +32,7 @@ mod rest;
 mod route;
 mod rpc;
 mod status;
+mod te_trailers;
 mod tls;
 mod traffic;
 mod web;

@@ -14,9 +14,7 @@ use tower::{BoxError, ServiceExt};
 
 use super::{
     body::{Body, DRAIN_TIME_MAX, Inbound, LATE_DRAIN_TIME_MAX, Lent},
-    connect,
-    connection::TeTrailers,
-    cors,
+    connect, cors,
     encoding::Encoding,
     gate::Gate,
     grpc,
@@ -28,7 +26,9 @@ use super::{
     request_id::{RequestIds, X_REQUEST_ID},
     rest::{self, Resources},
     rpc::Rpc,
-    status, web,
+    status,
+    te_trailers::TeTrailers,
+    web,
 };
 
 /// What is taken at the path of an RPC (departure D2).

@@ -3,6 +3,10 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{Request, Version};
 use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::{
     client::{Client, raw_bytes},
@@ -97,4 +101,19 @@ async fn an_idle_connection_ends_in_order_and_counts_once() {
         assert!(kinds.contains(&7), "{kinds:?}");
     }
     assert_eq!(struck(server.address, "idle-seconds").await, f64::from(CONNECTIONS));
+}
+
+#[tokio::test]
+async fn http2_peers_are_told_how_large_their_frames_may_be() {
+    let server = Server::start();
+    let mut peer = TcpStream::connect(server.address).await.unwrap();
+    peer.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    let mut head = [0; 9];
+    peer.read_exact(&mut head).await.unwrap();
+    assert_eq!(head[3], 4, "SETTINGS");
+    let mut settings = vec![0; usize::from(head[2])];
+    peer.read_exact(&mut settings).await.unwrap();
+    // SETTINGS_MAX_FRAME_SIZE (RFC 9113, section 6.5.2)
+    let largest = settings.chunks(6).find(|setting| setting[..2] == [0, 5]).unwrap();
+    assert_eq!(largest[2..], (64_u32 * 1024).to_be_bytes());
 }
