@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use metagate::{accounts, config::Flags, parity, serve, store};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: allocator::MiMalloc = allocator::MiMalloc;
 
 /// ZITADEL's organization-metadata API on one port, in every encoding its clients speak: REST/JSON, gRPC, gRPC-Web
 /// (binary and text) and Connect.
@@ -56,6 +56,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    allocator::give_back_soon();
     let command = Cli::parse().command.unwrap_or_else(|| Command::Serve(Box::default()));
     match start(command) {
         Ok(code) => code,
