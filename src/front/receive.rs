@@ -54,7 +54,7 @@ impl Room {
     /// Makes room for `more` bytes.
     ///
     /// # Errors
-    /// [`Limits::BODIES_BYTES`] if all together hold too much already.
+    /// [`BODIES_BYTES`](super::Limits::BODIES_BYTES) if all together hold too much already.
     pub fn grow(&mut self, more: usize) -> Result<(), Error> {
         let all = self.metrics.holding(more);
         self.bytes += more;
