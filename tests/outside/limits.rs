@@ -104,7 +104,7 @@ async fn an_idle_connection_ends_in_order_and_counts_once() {
 }
 
 #[tokio::test]
-async fn http2_peers_are_told_how_large_their_frames_may_be() {
+async fn http2_peers_are_told_how_large_their_frames_may_be_and_larger_ones_end_the_connection() {
     let server = Server::start();
     let mut peer = TcpStream::connect(server.address).await.unwrap();
     peer.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
@@ -116,4 +116,12 @@ async fn http2_peers_are_told_how_large_their_frames_may_be() {
     // SETTINGS_MAX_FRAME_SIZE (RFC 9113, section 6.5.2)
     let largest = settings.chunks(6).find(|setting| setting[..2] == [0, 5]).unwrap();
     assert_eq!(largest[2..], (64_u32 * 1024).to_be_bytes());
+
+    // DATA that is one byte longer
+    peer.write_all(b"\x01\0\x01\0\0\0\0\0\x01").await.unwrap();
+    let mut said = Vec::new();
+    peer.read_to_end(&mut said).await.unwrap();
+    // GOAWAY, and in it FRAME_SIZE_ERROR (sections 6.8 and 7)
+    let goaway = said.windows(17).find(|frame| frame[..4] == [0, 0, 8, 7]).unwrap();
+    assert_eq!(goaway[13..], 6_u32.to_be_bytes());
 }
