@@ -110,7 +110,7 @@ impl Gatekeeper {
                     let peer = realm.instance().caller_address(head);
                     self.throttle.check(peer, asked, realm.failed_logins)?;
                     // It may be a new one, or of a new user.
-                    if Box::pin(self.authority.is_another(&state, asked)).await.map_err(unavailable)? {
+                    if self.authority.is_another(&state, asked).await.map_err(unavailable)? {
                         continue;
                     }
                     if let Known::Ask(question) = known {
@@ -139,17 +139,16 @@ impl Gatekeeper {
             };
             let home = self.store.standing(caller.organization());
             let (home, other) = match &named {
-                // At once: a store may answer both with one question to its database. What few calls have to wait for is
-                // in boxes of its own, so that what all wait for is small.
+                // At once: a store may answer both with one question to its database.
                 Some(Ok(id)) if id != caller.organization() => {
-                    Box::pin(try_join(home, self.store.organization(id))).await
+                    try_join(home, self.store.organization(id)).await
                 }
                 _ => home.await.map(|home| (home, None)),
             }
             .map_err(unavailable)?;
             if home.revision != state.revision {
                 // Users have changed since.
-                Box::pin(self.authority.leave(&state)).await.map_err(unavailable)?;
+                self.authority.leave(&state).await.map_err(unavailable)?;
                 continue;
             }
             let home = home.organization;
@@ -195,7 +194,7 @@ impl Admission for Gatekeeper {
                 Err(question) => {
                     // What others take their time for must not keep a reload waiting.
                     drop(realm);
-                    Box::pin(question.ask()).await?;
+                    question.ask().await?;
                     questions += 1;
                 }
             }

@@ -88,18 +88,7 @@ impl<S> Connection<S> {
         let mut all = BytesMut::new();
         te.append(ahead, &mut all);
         let traffic = te.traffic().clone();
-        Self {
-            stream,
-            ahead: all,
-            te: Some(te),
-            traffic,
-            turn: None,
-            is_dear: false,
-            has_waited: false,
-            is_corked: false,
-            linger: None,
-            lingered: 0,
-        }
+        Self { ahead: all, te: Some(te), ..Self::http2(stream, b"", traffic) }
     }
 }
 
@@ -201,12 +190,23 @@ impl<S: AsyncRead + Cork + Unpin> AsyncRead for Connection<S> {
 }
 
 impl<S: Cork> Connection<S> {
-    /// Has the system wait for more, where that is likely: each segment costs both sides more than its bytes do.
-    fn cork(&mut self, bytes: usize) {
+    /// Before so many bytes are written. Over HTTP/2 small ones let others go first, once, if they may have something to write
+    /// on this connection; and the system waits for what is likely to follow large ones, as each segment costs both sides
+    /// more than its bytes do.
+    fn poll_turn(&mut self, cx: &Context<'_>, bytes: usize) -> Poll<()> {
         let is_http2 = self.te.is_none();
-        if is_http2 && bytes >= FRAME_BYTES && !self.is_corked {
-            self.is_corked = self.stream.cork(true);
+        if is_http2 && !self.is_corked {
+            if bytes < PIECE_BYTES && !self.has_waited && self.traffic.has_others() {
+                self.has_waited = true;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if bytes >= FRAME_BYTES {
+                self.is_corked = self.stream.cork(true);
+            }
         }
+        self.traffic.writes(true);
+        Poll::Ready(())
     }
 
     fn uncork(&mut self) {
@@ -224,25 +224,9 @@ impl<S: Cork> Connection<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> Connection<S> {
-    /// Lets others go first, once, if they may have something to write on this connection.
-    fn poll_others(&mut self, cx: &mut Context<'_>, bytes: usize) -> Poll<()> {
-        let is_http2 = self.te.is_none();
-        if is_http2 && bytes < PIECE_BYTES && !self.has_waited && !self.is_corked && self.traffic.has_others()
-        {
-            self.has_waited = true;
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        Poll::Ready(())
-    }
-}
-
 impl<S: AsyncRead + AsyncWrite + Cork + Unpin> AsyncWrite for Connection<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        ready!(self.poll_others(cx, data.len()));
-        self.cork(data.len());
-        self.traffic.writes(true);
+        ready!(self.poll_turn(cx, data.len()));
         let wrote = ready!(Pin::new(&mut self.stream).poll_write(cx, data));
         self.wrote(cx);
         Poll::Ready(wrote)
@@ -287,10 +271,7 @@ impl<S: AsyncRead + AsyncWrite + Cork + Unpin> AsyncWrite for Connection<S> {
         cx: &mut Context<'_>,
         data: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let bytes = data.iter().map(|piece| piece.len()).sum();
-        ready!(self.poll_others(cx, bytes));
-        self.cork(bytes);
-        self.traffic.writes(true);
+        ready!(self.poll_turn(cx, data.iter().map(|piece| piece.len()).sum()));
         let wrote = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, data));
         self.wrote(cx);
         Poll::Ready(wrote)

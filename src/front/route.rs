@@ -169,8 +169,7 @@ impl Front {
         if encoding.is_none() && self.rest_prefixes.iter().any(beside) {
             return status::plain(StatusCode::BAD_REQUEST, Code::InvalidArgument, "Bad Request");
         }
-        let path = canonical.as_bytes();
-        if memchr::memchr_iter(b'/', path).any(|at| path.get(at + 1) == Some(&b'/')) {
+        if canonical.as_bytes().windows(2).any(|two| two == b"//") {
             // Only the last field of a path may be empty.
             return not_found(&request, record, &self.services);
         }

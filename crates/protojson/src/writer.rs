@@ -41,8 +41,9 @@ impl Members<'_> {
         value.serialize(Writer(self.out))
     }
 
-    fn close(self) {
+    fn close(self) -> Result<(), Error> {
         self.out.push(self.close);
+        Ok(())
     }
 }
 
@@ -195,8 +196,7 @@ impl SerializeSeq for Members<'_> {
     }
 
     fn end(self) -> Result<(), Error> {
-        self.close();
-        Ok(())
+        self.close()
     }
 }
 
@@ -228,8 +228,7 @@ impl SerializeStruct for Members<'_> {
     }
 
     fn end(self) -> Result<(), Error> {
-        self.close();
-        Ok(())
+        self.close()
     }
 }
 
@@ -256,8 +255,7 @@ impl SerializeMap for Members<'_> {
     }
 
     fn end(self) -> Result<(), Error> {
-        self.close();
-        Ok(())
+        self.close()
     }
 }
 
